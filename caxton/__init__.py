@@ -1,0 +1,1 @@
+"""Caxton: the agent server you configure rather than program."""

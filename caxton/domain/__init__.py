@@ -1,0 +1,1 @@
+"""Values, identifiers, state machines, errors and ports: what every room shares and nothing else imports into."""

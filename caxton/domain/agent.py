@@ -1,0 +1,144 @@
+"""What an agent is, once its file has been read and found right."""
+
+from enum import StrEnum
+
+import msgspec
+
+from caxton.domain.diagnostics import Diagnostic
+from caxton.domain.errors import ErrorReport
+
+
+class ContextStrategy(StrEnum):
+    SLIDING = "sliding"
+    SUMMARIZE = "summarize"
+    PERSIST = "persist"
+
+
+class MemoryScope(StrEnum):
+    AGENT = "agent"
+    WORKSPACE = "workspace"
+    GLOBAL = "global"
+    SESSION = "session"
+
+
+class LlmOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask the provider for; None leaves it to the provider's default. `max_tokens` bounds one answer."""
+
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a conversation the model is given.
+
+    `max_turns` counts exchanges (a request and its reply); `context_window` is in tokens, None for as much as the
+    model holds.
+    """
+
+    max_turns: int = 50
+    context_window: int | None = None
+    strategy: ContextStrategy = ContextStrategy.SLIDING
+
+
+class MemoryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    enabled: bool = False
+    scope: MemoryScope = MemoryScope.AGENT
+
+
+class ResourceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one agent: seconds a turn, bytes of memory, tool calls and turns at once."""
+
+    max_execution_time: float = 60.0
+    memory: int | None = None
+    concurrent_tools: int = 4
+    concurrent_turns: int = 4
+
+
+class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent, complete and valid. `llm_provider` None means the server's default provider."""
+
+    name: str
+    system_prompt: str
+    version: str = "0.1.0"
+    description: str = ""
+    capabilities: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    llm_provider: str | None = None
+    llm: LlmOptions = LlmOptions()
+    user_prompt_template: str | None = None
+    parameters: dict[str, str] = {}
+    conversation: ConversationOptions = ConversationOptions()
+    memory: MemoryOptions = MemoryOptions()
+    resources: ResourceLimits = ResourceLimits()
+    tags: tuple[str, ...] = ()
+    author: str = ""
+    license: str = ""
+    documentation: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """The text that a definition was read from, and the file's path."""
+
+    path: str
+    text: str
+
+
+class LoadedDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition with its source and the warnings found in it."""
+
+    definition: AgentDefinition
+    source: Source
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+class ReloadOutcome(StrEnum):
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+
+
+class ReloadResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the last reading of an agent's file went. `at` is in seconds since the epoch, UTC."""
+
+    at: float
+    outcome: ReloadOutcome
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class DesiredState(StrEnum):
+    """What the operator wants of an agent, whatever it is doing just now."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server keeps of an agent over restarts.
+
+    The id belongs to the name for good: a file that is edited, or deleted and restored, keeps it. `source` is the
+    last definition that was accepted, so that a file broken while the server was down does not take the agent away.
+    """
+
+    id: str
+    name: str
+    desired: DesiredState
+    source: Source
+    created_at: float
+
+
+class AgentActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent has been doing since the server started. Times are seconds since the epoch, UTC."""
+
+    turns: int = 0
+    failures: int = 0
+    restarts: int = 0
+    active_turns: int = 0
+    waiting: int = 0
+    last_activity: float | None = None
+    last_error: ErrorReport | None = None
+    last_error_at: float | None = None

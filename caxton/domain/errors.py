@@ -1,0 +1,280 @@
+"""The errors of the product.
+
+    CaxtonError                 code, message, why, hint, docs
+    ├── ConfigurationError      carries every Diagnostic of the files it speaks of
+    └── ProviderError           what a language-model provider answered instead of text
+
+`CODES` is the one table from an error's code to its HTTP status, its exit status and its meaning. The REST
+problems, the CLI's exit statuses and the reference page of errors all come from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from caxton.domain.diagnostics import Diagnostic
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+
+
+class Code(StrEnum):
+    """Every error a user can meet, by its stable name."""
+
+    AGENT_EXISTS = "agent_exists"
+    AGENT_NOT_FOUND = "agent_not_found"
+    AGENT_NOT_RUNNING = "agent_not_running"
+    BODY_INVALID = "body_invalid"
+    BODY_TOO_LARGE = "body_too_large"
+    CONFIGURATION_INVALID = "configuration_invalid"
+    CONTEXT_TOO_LONG = "context_too_long"
+    CONVERSATION_NOT_FOUND = "conversation_not_found"
+    DELIVERY_EXHAUSTED = "delivery_exhausted"
+    INTERNAL = "internal"
+    MAILBOX_FULL = "mailbox_full"
+    MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
+    MESSAGE_NOT_FOUND = "message_not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_FOUND = "not_found"
+    PARAMETER_INVALID = "parameter_invalid"
+    PORT_IN_USE = "port_in_use"
+    PROVIDER_AUTHENTICATION = "provider_authentication"
+    PROVIDER_MALFORMED = "provider_malformed"
+    PROVIDER_QUOTA = "provider_quota"
+    PROVIDER_RATE_LIMITED = "provider_rate_limited"
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_REJECTED = "provider_rejected"
+    PROVIDER_TIMEOUT = "provider_timeout"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    PROVIDER_UNKNOWN = "provider_unknown"
+    SERVER_RUNNING = "server_running"
+    SERVER_STOPPING = "server_stopping"
+    SERVER_UNREACHABLE = "server_unreachable"
+    STORAGE_FAILED = "storage_failed"
+    TEMPLATE_NOT_FOUND = "template_not_found"
+    TURN_CRASHED = "turn_crashed"
+    TURN_TIMEOUT = "turn_timeout"
+
+
+class CodeInfo(msgspec.Struct, frozen=True):
+    """What a code means: HTTP status, exit status of the CLI, a title, and what its reader should do."""
+
+    http: int
+    exit: int
+    title: str
+    remedy: str
+
+
+CODES: Mapping[Code, CodeInfo] = {
+    Code.AGENT_EXISTS: CodeInfo(
+        409,
+        EXIT_FAILED,
+        "An agent of that name exists",
+        "Choose another name, or replace it: PUT /agents/{name}, `caxton create --replace`.",
+    ),
+    Code.AGENT_NOT_FOUND: CodeInfo(
+        404, EXIT_FAILED, "No agent has that name", "See `caxton agent list`; the hint names the nearest."
+    ),
+    Code.AGENT_NOT_RUNNING: CodeInfo(
+        503,
+        EXIT_FAILED,
+        "The agent is not running",
+        "Start it: `caxton agent start NAME`; `caxton agent show NAME` says why it stopped.",
+    ),
+    Code.BODY_INVALID: CodeInfo(
+        422,
+        EXIT_USAGE,
+        "The request body does not fit the operation",
+        "The message names the field and what was expected; see /docs.",
+    ),
+    Code.BODY_TOO_LARGE: CodeInfo(
+        413, EXIT_USAGE, "The request body is too large", "Send less, or raise `max_body_bytes` in `[server]`."
+    ),
+    Code.CONFIGURATION_INVALID: CodeInfo(
+        422,
+        EXIT_FAILED,
+        "A configuration file has errors",
+        "Mend what the diagnostics point at; `caxton validate FILE` shows them again.",
+    ),
+    Code.CONTEXT_TOO_LONG: CodeInfo(
+        413,
+        EXIT_FAILED,
+        "The message does not fit the model's context window",
+        "Shorten the message or the system prompt, or choose a model with a longer window.",
+    ),
+    Code.CONVERSATION_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No conversation has that id", "See GET /conversations."),
+    Code.DELIVERY_EXHAUSTED: CodeInfo(
+        500,
+        EXIT_FAILED,
+        "The message was tried as often as allowed and never finished",
+        "The server was stopped or killed during each attempt; look at the log, then send it again.",
+    ),
+    Code.INTERNAL: CodeInfo(
+        500, EXIT_FAILED, "A fault in Caxton", "The log has the details under the same trace id; please report it."
+    ),
+    Code.MAILBOX_FULL: CodeInfo(
+        503,
+        EXIT_FAILED,
+        "The agent has too many messages waiting",
+        "Wait and send again, or raise `concurrent_turns` in the agent's `[resources]`.",
+    ),
+    Code.MEDIA_TYPE_UNSUPPORTED: CodeInfo(
+        415, EXIT_USAGE, "The body is of a kind this operation cannot read", "Send JSON, TOML or plain text in UTF-8."
+    ),
+    Code.MESSAGE_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No message has that id", "See GET /agents/{name}/messages."),
+    Code.METHOD_NOT_ALLOWED: CodeInfo(
+        405, EXIT_USAGE, "That path does not take this method", "The `Allow` header names those it takes."
+    ),
+    Code.NOT_FOUND: CodeInfo(404, EXIT_FAILED, "Nothing lives at that path", "See /docs for every path."),
+    Code.PARAMETER_INVALID: CodeInfo(
+        400, EXIT_USAGE, "A parameter of the request is wrong", "The message names the parameter and what was expected."
+    ),
+    Code.PORT_IN_USE: CodeInfo(
+        503,
+        EXIT_FAILED,
+        "Another process listens on that port",
+        "Stop it, or choose another: `--port`, `CAXTON_PORT` or `port` in `[server]`.",
+    ),
+    Code.PROVIDER_AUTHENTICATION: CodeInfo(
+        502,
+        EXIT_FAILED,
+        "The provider refused the key",
+        "Set the environment variable named by `api_key_env` to a valid key and restart the server.",
+    ),
+    Code.PROVIDER_MALFORMED: CodeInfo(
+        502,
+        EXIT_FAILED,
+        "The provider's answer could not be read",
+        "Check that `base_url` leads to an OpenAI-compatible API.",
+    ),
+    Code.PROVIDER_QUOTA: CodeInfo(
+        502,
+        EXIT_FAILED,
+        "The provider account has no quota left",
+        "Check plan and billing with the provider, or switch the agent's `llm_provider`.",
+    ),
+    Code.PROVIDER_RATE_LIMITED: CodeInfo(
+        503,
+        EXIT_FAILED,
+        "The provider limits the request rate",
+        "Wait and send again; `Retry-After` is passed on where the provider gave it.",
+    ),
+    Code.PROVIDER_REFUSED: CodeInfo(
+        422,
+        EXIT_FAILED,
+        "The provider refused the content",
+        "Rephrase the message; the provider's words are in the detail.",
+    ),
+    Code.PROVIDER_REJECTED: CodeInfo(
+        502,
+        EXIT_FAILED,
+        "The provider rejected the request",
+        "The provider's words are in the detail; check model name and `[llm]` options.",
+    ),
+    Code.PROVIDER_TIMEOUT: CodeInfo(
+        504, EXIT_FAILED, "The provider did not answer in time", "Try again, or raise `timeout` of the provider."
+    ),
+    Code.PROVIDER_UNAVAILABLE: CodeInfo(
+        503,
+        EXIT_FAILED,
+        "The provider cannot be reached",
+        "Check `base_url` and the network; for the embedded model see the server's log.",
+    ),
+    Code.PROVIDER_UNKNOWN: CodeInfo(
+        422,
+        EXIT_FAILED,
+        "No provider of that name is configured",
+        "Add `[providers.NAME]` to caxton.toml or use one that exists.",
+    ),
+    Code.SERVER_RUNNING: CodeInfo(
+        409, EXIT_FAILED, "A server runs already", "Use it, or stop it first: `caxton server stop`."
+    ),
+    Code.SERVER_STOPPING: CodeInfo(
+        503, EXIT_FAILED, "The server is stopping", "Send again when it is back; what was accepted before is kept."
+    ),
+    Code.SERVER_UNREACHABLE: CodeInfo(
+        503,
+        EXIT_UNREACHABLE,
+        "No Caxton server answers",
+        "Start one: `caxton server start`, or name another with `--url`.",
+    ),
+    Code.STORAGE_FAILED: CodeInfo(
+        503,
+        EXIT_FAILED,
+        "The database could not be read or written",
+        "Check free space and permissions of the data directory.",
+    ),
+    Code.TEMPLATE_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No template has that name", "See `caxton template list`."),
+    Code.TURN_CRASHED: CodeInfo(
+        500, EXIT_FAILED, "The agent crashed on this message", "It restarts by itself; the log has the details."
+    ),
+    Code.TURN_TIMEOUT: CodeInfo(
+        504,
+        EXIT_FAILED,
+        "The agent ran out of time",
+        "Raise `max_execution_time` in the agent's `[resources]`, or ask for less.",
+    ),
+}
+
+
+class CaxtonError(Exception):
+    """Something the reader can act on: what happened, why, and the next step.
+
+    `message` names the offending value; `why` adds the cause where it is known; `hint` is the next step, by default
+    the remedy of the code.
+    """
+
+    def __init__(self, code: Code, message: str, *, why: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.why = why
+        self.hint = hint or CODES[code].remedy
+
+    @property
+    def info(self) -> CodeInfo:
+        return CODES[self.code]
+
+    @property
+    def docs(self) -> str:
+        """Where the code is documented, relative to the project's root."""
+        return f"tutorial/reference/errors.md#{self.code}"
+
+    def report(self) -> "ErrorReport":
+        """The error as a value, fit for a message's content, a store or an API reply."""
+        return ErrorReport(code=self.code, message=self.message, why=self.why, hint=self.hint)
+
+
+class ErrorReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as data."""
+
+    code: Code
+    message: str
+    why: str = ""
+    hint: str = ""
+
+    def error(self) -> CaxtonError:
+        return CaxtonError(self.code, self.message, why=self.why, hint=self.hint)
+
+
+class ConfigurationError(CaxtonError):
+    """One or more files are wrong; `diagnostics` has every problem, not only the first."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        problems = [d for d in diagnostics if d.is_error] or list(diagnostics)
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(Code.CONFIGURATION_INVALID, f"{first.location}: {first.message}{more}", hint=first.hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+class ProviderError(CaxtonError):
+    """A provider failed. `retry_after` is in seconds, None where the provider did not say."""
+
+    def __init__(
+        self, code: Code, message: str, *, why: str = "", hint: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(code, message, why=why, hint=hint)
+        self.retry_after = retry_after

@@ -1,0 +1,1 @@
+"""The seams of the house, one Protocol file each."""

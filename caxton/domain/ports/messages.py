@@ -1,0 +1,55 @@
+"""The seam to the durable store of messages."""
+
+from typing import Protocol
+
+from caxton.domain.message import Conversation, Message, MessageState, StoredMessage
+
+
+class MessageStore(Protocol):
+    """Keeps messages and, through them, the history of conversations. Acknowledged means durable."""
+
+    async def append(self, message: Message) -> None:
+        """Store an accepted message. A second one with the same id is left as the first was."""
+        ...
+
+    async def begin(self, message_id: str) -> int:
+        """Count a delivery begun; the number of attempts so far, this one included."""
+        ...
+
+    async def settle(self, message_id: str, state: MessageState, reply: Message | None) -> None:
+        """Mark a message as dealt with and store its reply, both or neither. Repeating it changes nothing."""
+        ...
+
+    async def accepted(self) -> list[StoredMessage]:
+        """Messages accepted and not settled, oldest first: what a restart has to deliver again."""
+        ...
+
+    def find(self, message_id: str) -> StoredMessage | None: ...
+
+    def reply_to(self, message_id: str) -> Message | None:
+        """The stored reply to a message, None while there is none."""
+        ...
+
+    def history(self, conversation_id: str, agent: str, limit: int, before: str | None = None) -> list[Message]:
+        """The newest `limit` exchanged messages of a conversation with `agent`, oldest first.
+
+        Settled requests and their inform replies only: what failed was never part of the talk. `before` is a
+        message id: only what is older than it.
+        """
+        ...
+
+    async def messages(
+        self, *, agent: str | None, conversation_id: str | None, limit: int, before: str | None = None
+    ) -> list[StoredMessage]:
+        """Messages to or from `agent` and of a conversation, where given; newest first."""
+        ...
+
+    async def conversations(self, *, agent: str | None, limit: int, before: str | None = None) -> list[Conversation]:
+        """Conversations, last active first; `before` is the id of the last one already seen."""
+        ...
+
+    def conversation(self, conversation_id: str) -> Conversation | None: ...
+
+    async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
+        """Delete a conversation's messages, or all of an agent's, that are not waiting for delivery; how many."""
+        ...

@@ -1,0 +1,64 @@
+"""The seam to language models.
+
+A provider is whatever has `complete`. What else it can do it says by having the method: the runtime asks with
+`isinstance(provider, Streams)` and does without where it is missing.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
+
+from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo
+from caxton.domain.health import ComponentHealth
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Answers completion requests. Safe to call concurrently; cancelling the call abandons the request."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """The whole answer, or ProviderError."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A provider that can answer piece by piece."""
+
+    def stream(self, request: CompletionRequest) -> AsyncIterator[Delta | Completion]:
+        """Deltas as they come, then exactly one Completion holding the whole; or ProviderError at any point.
+
+        Closing the iterator early abandons the request.
+        """
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider that knows its model's own tokenizer."""
+
+    async def count_tokens(self, messages: tuple[ChatMessage, ...], model: str | None) -> int:
+        """Tokens that these messages take in the model's context, chat markup included."""
+        ...
+
+
+@runtime_checkable
+class DescribesModels(Protocol):
+    """A provider that knows what its models can hold."""
+
+    def describe(self, model: str | None) -> ModelInfo: ...
+
+
+@runtime_checkable
+class ReportsHealth(Protocol):
+    """A provider whose readiness is worth showing (it loads a model, say)."""
+
+    def health(self) -> ComponentHealth: ...
+
+
+@runtime_checkable
+class Warms(Protocol):
+    """A provider that has something slow to do before its first answer."""
+
+    def warm(self) -> None:
+        """Begin that in the background and return at once; harmless when repeated."""
+        ...

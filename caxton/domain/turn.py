@@ -1,0 +1,53 @@
+"""What happens while an agent answers: the events that stream out, and the trace that stays."""
+
+import msgspec
+
+from caxton.domain.completion import ChatMessage
+from caxton.domain.errors import ErrorReport
+from caxton.domain.message import Message
+
+
+class TurnStarted(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
+    """An agent took up the request with id `request`."""
+
+    request: str
+    agent: str
+    conversation_id: str
+
+
+class TextDelta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
+    """A piece of the answer."""
+
+    request: str
+    text: str
+
+
+class TurnEnded(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
+    """The reply is there and stored: an inform, or a failure whose content has the error."""
+
+    request: str
+    reply: Message
+
+
+TurnEvent = TurnStarted | TextDelta | TurnEnded
+
+
+class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One turn as it ran: what the model was sent, what it cost, how it ended. Durations are in seconds."""
+
+    request: str
+    agent: str
+    agent_version: str
+    conversation_id: str
+    provider: str
+    model: str
+    started_at: float
+    prompt: tuple[ChatMessage, ...]
+    prompt_tokens: int
+    left_out: int = 0
+    """How many earlier messages the window had no room for, of those within `max_turns`."""
+    waited: float = 0.0
+    first_token: float | None = None
+    duration: float = 0.0
+    reply: str = ""
+    error: ErrorReport | None = None

@@ -1,0 +1,161 @@
+"""Messages, seen from outside."""
+
+from typing import Any
+
+import msgspec
+
+from caxton.domain.completion import ChatMessage, FinishReason, Usage
+from caxton.domain.errors import Code
+from caxton.domain.message import MessageState
+from caxton.domain.message import StoredMessage as Stored
+from caxton.domain.turn import TurnTrace
+from caxton.service.api.operation import BodyKind, Operation
+
+
+class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message to an agent.
+
+    Without `conversation_id` it goes on in the one conversation that `sender` and the agent have; `"new"` begins
+    another. `history` replaces the stored conversation by the caller's own, and then nothing is stored.
+    """
+
+    text: str
+    conversation_id: str | None = None
+    sender: str | None = None
+    history: tuple[ChatMessage, ...] | None = None
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent's answer. `duration` is in seconds, `created_at` in seconds since the epoch, UTC."""
+
+    id: str
+    in_reply_to: str
+    agent: str
+    conversation_id: str
+    text: str
+    provider: str
+    model: str
+    finish_reason: FinishReason
+    usage: Usage | None
+    duration: float
+    created_at: float
+
+
+class ReplyStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The `start` event of a streamed reply: the request is stored and its turn began."""
+
+    in_reply_to: str
+    agent: str
+    conversation_id: str
+
+
+class ReplyDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """A `delta` event of a streamed reply."""
+
+    text: str
+
+
+ReplyEvent = ReplyStarted | ReplyDelta | Reply
+"""What a streamed reply consists of: one start, deltas, one whole reply; an error ends it early."""
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    performative: str
+    sender: str
+    receiver: str
+    conversation_id: str
+    created_at: float
+    text: str
+    content: dict[str, Any]
+    in_reply_to: str | None
+    state: MessageState
+    attempts: int
+
+    @classmethod
+    def of(cls, stored: Stored) -> "MessageView":
+        message = stored.message
+        return cls(
+            id=message.id,
+            performative=message.performative.value,
+            sender=message.sender,
+            receiver=message.receiver,
+            conversation_id=message.conversation_id,
+            created_at=message.created_at,
+            text=message.text,
+            content=message.content,
+            in_reply_to=message.in_reply_to,
+            state=stored.state,
+            attempts=stored.attempts,
+        )
+
+
+class MessageList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of messages, newest first. `next` is the `before` of the following page, None at the end."""
+
+    messages: list[MessageView]
+    next: str | None
+
+
+class MessagesQuery(msgspec.Struct, frozen=True, kw_only=True):
+    limit: int = 50
+    before: str | None = None
+    conversation_id: str | None = None
+
+
+SEND = Operation(
+    name="messages.send",
+    method="POST",
+    path="/agents/{name}/message",
+    summary="Send a message and wait for the reply, whole or streamed",
+    permission="messages:send",
+    response=Reply,
+    body=SendMessage,
+    body_kind=BodyKind.MESSAGE,
+    streams=True,
+    aliases=("/agents/{name}/messages",),
+    errors=(
+        Code.AGENT_NOT_FOUND,
+        Code.AGENT_NOT_RUNNING,
+        Code.BODY_TOO_LARGE,
+        Code.CONTEXT_TOO_LONG,
+        Code.MAILBOX_FULL,
+        Code.PROVIDER_AUTHENTICATION,
+        Code.PROVIDER_QUOTA,
+        Code.PROVIDER_RATE_LIMITED,
+        Code.PROVIDER_TIMEOUT,
+        Code.PROVIDER_UNAVAILABLE,
+        Code.TURN_CRASHED,
+        Code.TURN_TIMEOUT,
+    ),
+)
+LIST = Operation(
+    name="messages.list",
+    method="GET",
+    path="/agents/{name}/messages",
+    summary="The agent's messages, newest first",
+    permission="messages:read",
+    response=MessageList,
+    query=MessagesQuery,
+    errors=(Code.AGENT_NOT_FOUND,),
+)
+SHOW = Operation(
+    name="messages.show",
+    method="GET",
+    path="/messages/{id}",
+    summary="Show a stored message",
+    permission="messages:read",
+    response=MessageView,
+    errors=(Code.MESSAGE_NOT_FOUND,),
+)
+TRACE = Operation(
+    name="messages.trace",
+    method="GET",
+    path="/messages/{id}/trace",
+    summary="What the model was sent to answer a message, and how the turn went (recent turns only)",
+    permission="messages:read",
+    response=TurnTrace,
+    errors=(Code.MESSAGE_NOT_FOUND,),
+)
+
+OPERATIONS = (SEND, LIST, SHOW, TRACE)

@@ -1,0 +1,61 @@
+"""The declaration of one operation.
+
+Routes, request decoding, OpenAPI, the reference docs and the CLI's client are all made from it.
+"""
+
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from caxton.domain.errors import Code
+
+
+class BodyKind(StrEnum):
+    """How the bytes of a request body become the operation's `body` type.
+
+    `json` decodes JSON. `message` takes JSON, or plain text as the message's text. `definition` takes the TOML text of
+    an agent file, or the same as a JSON object, and hands over the TOML.
+    """
+
+    NONE = "none"
+    JSON = "json"
+    MESSAGE = "message"
+    DEFINITION = "definition"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation. `name` is `noun.verb`: the verb is a method of the service of that noun.
+
+    The method takes the path's parameters and the fields of `query` by name and the decoded body as `body`. One that
+    `streams` answers Server-Sent Events too, when the client asks for `text/event-stream`.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    permission: str
+    response: Any
+    status: int = 200
+    body: Any = None
+    body_kind: BodyKind = BodyKind.NONE
+    query: Any = None
+    errors: tuple[Code, ...] = ()
+    streams: bool = False
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.partition(".")[2]
+
+    def url(self, path: dict[str, str], query: dict[str, Any] | None = None) -> str:
+        """The path with its parameters filled in, quoted, and the query string; None values are left out."""
+        filled = self.path.format_map({key: quote(value, safe="") for key, value in path.items()})
+        given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in (query or {}).items() if v is not None}
+        return f"{filled}?{urlencode(given)}" if given else filled
