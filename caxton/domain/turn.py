@@ -29,7 +29,14 @@ class TurnEnded(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
     reply: Message
 
 
-TurnEvent = TurnStarted | TextDelta | TurnEnded
+class TurnPostponed(msgspec.Struct, frozen=True, kw_only=True, tag="postponed"):
+    """There will be no answer now (the agent or the server stops); a stored request is delivered again later."""
+
+    request: str
+    error: ErrorReport
+
+
+TurnEvent = TurnStarted | TextDelta | TurnEnded | TurnPostponed
 
 
 class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,8 +51,9 @@ class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at: float
     prompt: tuple[ChatMessage, ...]
     prompt_tokens: int
+    """As the provider counted them; before it answered, the most they can be."""
     left_out: int = 0
-    """How many earlier messages the window had no room for, of those within `max_turns`."""
+    """How many earlier messages of the conversation's newest `max_turns` the window had no room for."""
     waited: float = 0.0
     first_token: float | None = None
     duration: float = 0.0

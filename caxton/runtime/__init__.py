@@ -1,0 +1,1 @@
+"""Agents at work: the supervisor, one actor an agent, the turn loop and the context window."""

@@ -1,18 +1,33 @@
 """The seam that every message walks."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from caxton.domain.errors import CaxtonError
 from caxton.domain.message import Message, MessageState
 from caxton.domain.turn import TurnEvent
 
-Deliver = Callable[[Message], None]
-"""Puts a message into a mailbox without waiting; raises CaxtonError (`mailbox_full`, `agent_not_running`)."""
+
+class Mailbox(Protocol):
+    """Where the bus leaves messages for one address."""
+
+    def admit(self) -> None:
+        """Raise CaxtonError (`mailbox_full`, `agent_not_running`) where no further message is taken now."""
+        ...
+
+    def put(self, message: Message, *, again: bool = False) -> None:
+        """Take a message that was admitted; never waits. `again` marks one that an earlier process had accepted.
+
+        One that is in hand already is not taken twice.
+        """
+        ...
 
 
 class Bus(Protocol):
-    def register(self, address: str, deliver: Deliver) -> None:
+    """Accepts messages, leaves them in mailboxes, and tells whoever waits how they ended."""
+
+    def register(self, address: str, mailbox: Mailbox) -> None:
         """Have messages for `address` delivered; replaces an earlier registration of it."""
         ...
 
@@ -26,12 +41,20 @@ class Bus(Protocol):
         """
         ...
 
+    async def redeliver(self, address: str) -> int:
+        """Deliver what is stored for `address` and not settled; how many messages."""
+        ...
+
+    async def begin(self, request: Message) -> int:
+        """Count a repeated delivery begun; how many there were, this one included."""
+        ...
+
     async def settle(self, request: Message, state: MessageState, reply: Message) -> None:
         """The receiver's answer: store it with the request's end, then hand it to whoever waits."""
         ...
 
-    async def begin(self, request: Message) -> int:
-        """Count a delivery begun; how many there were, this one included."""
+    def postpone(self, request: Message, error: CaxtonError) -> None:
+        """Tell whoever waits that the answer will not come now; a stored request stays accepted."""
         ...
 
     def publish(self, event: TurnEvent) -> None:
@@ -39,13 +62,16 @@ class Bus(Protocol):
         ...
 
     def followed(self, request: str) -> bool:
-        """Whether anybody follows the turn of this request."""
+        """Whether anybody follows the turn of this request as it runs."""
         ...
 
     def follow(self, request: str) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
-        """The events of the turn that answers `request`, up to and including TurnEnded."""
+        """The events of the turn that answers `request`, ending with TurnEnded or TurnPostponed."""
         ...
 
     async def ask(self, message: Message) -> Message:
-        """Send a message and wait for its reply (an inform or a failure)."""
+        """Send a message and wait for its reply (an inform or a failure).
+
+        Raises what `send` raises, and the error of a postponed turn. Cancelling the wait does not stop the turn.
+        """
         ...

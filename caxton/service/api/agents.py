@@ -23,8 +23,17 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
     last_reload: ReloadOutcome
 
 
+class RejectedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the agents directory that defines no agent, and why."""
+
+    file: str
+    at: float
+    diagnostics: tuple[Diagnostic, ...]
+
+
 class AgentList(msgspec.Struct, frozen=True, kw_only=True):
     agents: list[AgentSummary]
+    rejected: list[RejectedFile]
 
 
 class AgentView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,165 @@
+"""The context window: which part of a conversation the model is given.
+
+The sliding strategy forgets the oldest exchanges first, and in strides: once the window is full it is cut back to a
+part of the budget, and then grows again. Between two cuts every prompt begins as the one before did, so that a model
+with a prompt cache has only the new exchange to read; forgetting one exchange at every turn would make it read the
+whole window each time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from caxton.domain.agent import AgentDefinition
+from caxton.domain.completion import ChatMessage, Role
+from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.message import Message, Performative
+from caxton.domain.ports.provider import CountsTokens, DescribesModels, Provider
+
+ASSUMED_CONTEXT = 8192
+"""Tokens we take a model to hold when neither the agent's file nor the provider says."""
+RESERVED_SHARE = 4
+"""A quarter of the window is kept for the answer where `max_tokens` does not say how long it may be."""
+STRIDE = 0.6
+"""Share of the budget that a cut leaves filled."""
+ANCHORS = 4096
+"""How many conversations' cuts are remembered; a forgotten one costs a prompt read afresh, nothing else."""
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model is sent.
+
+    `tokens` is what it takes at most, counted only where that comes near the window; `left_out` says how many of the
+    history's messages were forgotten.
+    """
+
+    messages: tuple[ChatMessage, ...]
+    tokens: int
+    left_out: int = 0
+
+
+def estimate_tokens(messages: Sequence[ChatMessage]) -> int:
+    """An estimate for models whose tokenizer is not at hand, on the careful side for most languages and models."""
+    return sum(-(-len(message.content.encode()) // 3) + 4 for message in messages)
+
+
+def most_tokens(messages: Sequence[ChatMessage]) -> int:
+    """More than any byte-level tokenizer makes of these messages: a token is at least one byte."""
+    return sum(len(message.content.encode()) + 16 for message in messages)
+
+
+class ContextWindow:
+    """Fits conversations into windows, remembering for each where its last cut was."""
+
+    def __init__(self) -> None:
+        self._anchors: OrderedDict[str, str] = OrderedDict()
+
+    async def fit(
+        self,
+        agent: AgentDefinition,
+        provider: Provider,
+        *,
+        conversation_id: str,
+        history: Sequence[Message],
+        text: str,
+        history_is_full: bool,
+    ) -> Prompt:
+        """The prompt for `text` after the stored `history`, oldest first.
+
+        `history_is_full` tells that the conversation goes back further than `history` does. CaxtonError
+        `context_too_long` where even the text alone does not fit.
+        """
+        start = self._start(conversation_id, history, history_is_full)
+        budget = self._budget(agent, provider)
+        exchanges = _exchanges(history[start:])
+        prompt = await self._cut(agent, provider, exchanges, text, budget)
+        start += sum(map(len, exchanges)) - (len(prompt.messages) - 2)
+        if start and start < len(history):
+            self._anchors[conversation_id] = history[start].id
+            self._anchors.move_to_end(conversation_id)
+            if len(self._anchors) > ANCHORS:
+                self._anchors.popitem(last=False)
+        return msgspec.structs.replace(prompt, left_out=start)
+
+    async def given(
+        self, agent: AgentDefinition, provider: Provider, *, history: Sequence[ChatMessage], text: str
+    ) -> Prompt:
+        """The prompt for `text` after a conversation that the caller brought along."""
+        exchanges = [(message,) for message in history]
+        return await self._cut(agent, provider, exchanges, text, self._budget(agent, provider))
+
+    def _start(self, conversation_id: str, history: Sequence[Message], history_is_full: bool) -> int:
+        """Where to begin: at the last cut while it is within the history, else at the beginning or a new cut."""
+        anchor = self._anchors.get(conversation_id)
+        for index, message in enumerate(history):
+            if message.id == anchor:
+                return index
+        if not history_is_full:
+            return 0
+        return _even(len(history) - int(len(history) * STRIDE))
+
+    def _budget(self, agent: AgentDefinition, provider: Provider) -> int:
+        limits = [agent.conversation.context_window]
+        if isinstance(provider, DescribesModels):
+            limits.append(provider.describe(agent.llm.model).context_length)
+        window = min((limit for limit in limits if limit is not None), default=ASSUMED_CONTEXT)
+        reserved = agent.llm.max_tokens or window // RESERVED_SHARE
+        return max(1, window - min(reserved, window // 2))
+
+    async def _cut(
+        self,
+        agent: AgentDefinition,
+        provider: Provider,
+        exchanges: Sequence[tuple[ChatMessage, ...]],
+        text: str,
+        budget: int,
+    ) -> Prompt:
+        def prompt(first: int) -> tuple[ChatMessage, ...]:
+            kept = (message for exchange in exchanges[first:] for message in exchange)
+            system = ChatMessage(Role.SYSTEM, agent.system_prompt)
+            return (system, *kept, ChatMessage(Role.USER, text))
+
+        whole = prompt(0)
+        if (most := most_tokens(whole)) <= budget:
+            return Prompt(messages=whole, tokens=most)
+        if (tokens := await _count(provider, whole, agent.llm.model)) <= budget:
+            return Prompt(messages=whole, tokens=tokens)
+        # Fewer exchanges never take more tokens: bisect for the most that a cut window may hold.
+        low, first = 1, len(exchanges)
+        while low < first:
+            middle = (low + first) // 2
+            if await _count(provider, prompt(middle), agent.llm.model) <= budget * STRIDE:
+                first = middle
+            else:
+                low = middle + 1
+        shortest = prompt(first)
+        tokens = await _count(provider, shortest, agent.llm.model)
+        if tokens > budget:
+            raise CaxtonError(
+                Code.CONTEXT_TOO_LONG,
+                f"The message and the system prompt take {tokens} tokens; the context window leaves room for {budget}.",
+            )
+        return Prompt(messages=shortest, tokens=tokens)
+
+
+async def _count(provider: Provider, messages: tuple[ChatMessage, ...], model: str | None) -> int:
+    if isinstance(provider, CountsTokens):
+        return await provider.count_tokens(messages, model)
+    return estimate_tokens(messages)
+
+
+def _even(number: int) -> int:
+    """An exchange is a request and its reply; a cut between the two would let the model begin with an answer."""
+    return number + number % 2
+
+
+def _exchanges(history: Sequence[Message]) -> list[tuple[ChatMessage, ...]]:
+    """Requests with the replies that followed them."""
+    grouped: list[list[ChatMessage]] = []
+    for message in history:
+        role = Role.ASSISTANT if message.performative is Performative.INFORM else Role.USER
+        if role is Role.USER or not grouped:
+            grouped.append([])
+        grouped[-1].append(ChatMessage(role, message.text))
+    return [tuple(group) for group in grouped]

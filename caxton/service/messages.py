@@ -1,0 +1,139 @@
+"""The operations on messages: the one way to speak to an agent."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from caxton.domain.errors import CaxtonError, Code, ErrorReport
+from caxton.domain.identifiers import ANONYMOUS, IdSource, default_conversation
+from caxton.domain.message import Durability, Message, Performative
+from caxton.domain.ports.bus import Bus
+from caxton.domain.ports.clock import Clock
+from caxton.domain.ports.messages import MessageStore
+from caxton.domain.turn import TextDelta, TurnEnded, TurnPostponed, TurnStarted, TurnTrace
+from caxton.runtime.supervisor import Supervisor
+from caxton.runtime.traces import Traces
+from caxton.service.api.messages import (
+    MessageList,
+    MessageView,
+    Reply,
+    ReplyDelta,
+    ReplyEvent,
+    ReplyStarted,
+    SendMessage,
+)
+
+NEW_CONVERSATION = "new"
+LONGEST_NAME = 200
+"""Characters that the name of a conversation or of a sender may have."""
+
+
+class MessageService:
+    """One method an operation of `service.api.messages`, and `stream` for the streamed form of `send`."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        store: MessageStore,
+        supervisor: Supervisor,
+        traces: Traces,
+        clock: Clock,
+        new_id: IdSource,
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._supervisor = supervisor
+        self._traces = traces
+        self._clock = clock
+        self._new_id = new_id
+
+    async def send(self, *, name: str, body: SendMessage) -> Reply:
+        """The whole reply. The turn goes on, and its reply is stored, even if the caller stops waiting."""
+        return _reply(await self._bus.ask(self._request(name, body)))
+
+    async def stream(self, *, name: str, body: SendMessage) -> AsyncIterator[ReplyEvent]:
+        """The reply as it comes. Raises before the first event what `send` raises before the turn."""
+        request = self._request(name, body)
+        async with self._bus.follow(request.id) as events:
+            await self._bus.send(request)
+            async for event in events:
+                match event:
+                    case TurnStarted():
+                        yield ReplyStarted(
+                            in_reply_to=event.request, agent=event.agent, conversation_id=event.conversation_id
+                        )
+                    case TextDelta():
+                        yield ReplyDelta(text=event.text)
+                    case TurnEnded():
+                        yield _reply(event.reply)
+                    case TurnPostponed():
+                        raise event.error.error()
+
+    async def list(
+        self, *, name: str, limit: int = 50, before: str | None = None, conversation_id: str | None = None
+    ) -> MessageList:
+        self._supervisor.get(name)
+        stored = await self._store.messages(agent=name, conversation_id=conversation_id, limit=limit, before=before)
+        following = stored[-1].message.id if len(stored) == limit else None
+        return MessageList(messages=[MessageView.of(one) for one in stored], next=following)
+
+    async def show(self, *, id: str) -> MessageView:
+        if stored := self._store.find(id):
+            return MessageView.of(stored)
+        raise CaxtonError(Code.MESSAGE_NOT_FOUND, f"There is no stored message {id!r}.")
+
+    async def trace(self, *, id: str) -> TurnTrace:
+        if trace := self._traces.find(id):
+            return trace
+        raise CaxtonError(
+            Code.MESSAGE_NOT_FOUND,
+            f"There is no trace of a turn for message {id!r}.",
+            hint="Traces are kept for recent requests, until the server stops.",
+        )
+
+    def _request(self, name: str, body: SendMessage) -> Message:
+        if not body.text.strip():
+            raise CaxtonError(Code.BODY_INVALID, "`text` is empty; an agent needs something to answer.")
+        sender = _checked("sender", body.sender or ANONYMOUS)
+        conversation = _checked("conversation_id", body.conversation_id or default_conversation(sender, name))
+        if conversation == NEW_CONVERSATION or (body.history is not None and not body.conversation_id):
+            conversation = self._new_id()
+        content: dict[str, object] = {"text": body.text}
+        if body.history is not None:
+            content["history"] = msgspec.to_builtins(body.history)
+        return Message(
+            id=self._new_id(),
+            performative=Performative.REQUEST,
+            sender=sender,
+            receiver=name,
+            conversation_id=conversation,
+            created_at=self._clock.now(),
+            content=content,
+            durability=Durability.STORED if body.history is None else Durability.MEMORY,
+        )
+
+
+def _checked(field: str, value: str) -> str:
+    if len(value) > LONGEST_NAME or not value.isprintable():
+        raise CaxtonError(
+            Code.BODY_INVALID, f"`{field}` has to be at most {LONGEST_NAME} printable characters, not {value[:80]!r}."
+        )
+    return value
+
+
+def _reply(message: Message) -> Reply:
+    """A reply as the caller sees it; the CaxtonError of a failure."""
+    if message.performative is not Performative.INFORM:
+        raise msgspec.convert(message.content["error"], ErrorReport).error()
+    return msgspec.convert(
+        {
+            **message.content,
+            "id": message.id,
+            "in_reply_to": message.in_reply_to,
+            "agent": message.sender,
+            "conversation_id": message.conversation_id,
+            "created_at": message.created_at,
+        },
+        Reply,
+    )

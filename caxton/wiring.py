@@ -1,0 +1,141 @@
+"""The one place where the parts are put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from caxton.bus.local import LocalBus
+from caxton.bus.stores.sqlite import SqliteMessageStore
+from caxton.config.settings import load_settings
+from caxton.domain.clock import SystemClock
+from caxton.domain.errors import CaxtonError
+from caxton.domain.health import ComponentHealth, HealthStatus
+from caxton.domain.identifiers import IdSource
+from caxton.domain.lifecycle import AgentState
+from caxton.domain.ports.clock import Clock
+from caxton.domain.ports.database import Database
+from caxton.domain.settings import ServerSettings
+from caxton.providers.kinds import provider_kinds
+from caxton.providers.registry import open_providers
+from caxton.runtime.supervisor import Supervisor, open_supervisor
+from caxton.runtime.traces import Traces
+from caxton.runtime.turn import TurnLoop
+from caxton.service.agents import AgentService
+from caxton.service.conversations import ConversationService
+from caxton.service.definitions import Definitions
+from caxton.service.messages import MessageService
+from caxton.service.server import ServerService
+from caxton.service.templates import TemplateService
+from caxton.storage.agents import SqliteAgentStore
+from caxton.storage.database import open_database
+
+
+class Caxton(msgspec.Struct, frozen=True, kw_only=True):
+    """A running Caxton. `services` has for each noun of the operation table the object that carries it out."""
+
+    settings: ServerSettings
+    services: Mapping[str, object]
+
+
+def load_server_settings(
+    *, flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path | None = None
+) -> ServerSettings:
+    """The settings that hold here, by flag, environment, file and default; ConfigurationError with all problems."""
+    return load_settings(flags=flags, environ=environ, cwd=cwd or Path.cwd(), kinds=provider_kinds())
+
+
+@asynccontextmanager
+async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -> AsyncIterator[Caxton]:
+    """Caxton with all its agents, until the end of the block; then they finish their turns and everything is closed.
+
+    CaxtonError where the data directory or the database cannot be used.
+    """
+    clock = clock or SystemClock()
+    new_id = IdSource(clock)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database))
+        store = SqliteMessageStore(database)
+        agents = SqliteAgentStore(database)
+        bus = LocalBus(store)
+        providers = await stack.enter_async_context(open_providers(settings))
+        traces = Traces()
+        turns = TurnLoop(bus=bus, store=store, providers=providers, clock=clock, new_id=new_id, traces=traces)
+        supervisor = await stack.enter_async_context(
+            open_supervisor(
+                bus=bus,
+                turns=turns,
+                agents=agents,
+                providers=providers,
+                clock=clock,
+                new_id=new_id,
+                drain_timeout=settings.drain_timeout,
+            )
+        )
+        definitions = Definitions(
+            directory=settings.agents_dir,
+            supervisor=supervisor,
+            agents=agents,
+            providers=tuple(providers.names()),
+            clock=clock,
+        )
+        await definitions.load_all()
+        await stack.enter_async_context(_watching(definitions))
+        yield Caxton(
+            settings=settings,
+            services={
+                "agents": AgentService(
+                    definitions=definitions,
+                    supervisor=supervisor,
+                    agents=agents,
+                    messages=store,
+                    providers=providers,
+                ),
+                "messages": MessageService(
+                    bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
+                ),
+                "conversations": ConversationService(store=store),
+                "templates": TemplateService(),
+                "server": ServerService(
+                    settings=settings,
+                    version=version("caxton"),
+                    supervisor=supervisor,
+                    providers=providers,
+                    clock=clock,
+                    checks=(lambda: _database_health(database), lambda: _agents_health(supervisor)),
+                ),
+            },
+        )
+
+
+@asynccontextmanager
+async def _watching(definitions: Definitions) -> AsyncIterator[None]:
+    """The agents directory followed by a task that ends with the block; if the task fails, so does the block."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(definitions.watch(stop), name="agents directory watcher")
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+def _database_health(database: Database) -> ComponentHealth:
+    try:
+        database.read(lambda session: session.execute("SELECT 1"))
+    except CaxtonError as error:
+        return ComponentHealth(name="database", status=HealthStatus.FAILED, detail=error.message, required=True)
+    return ComponentHealth(name="database", status=HealthStatus.OK, required=True)
+
+
+def _agents_health(supervisor: Supervisor) -> ComponentHealth:
+    states = [actor.state for actor in supervisor.all()]
+    failed = states.count(AgentState.FAILED)
+    return ComponentHealth(
+        name="agents",
+        status=HealthStatus.DEGRADED if failed else HealthStatus.OK,
+        detail=f"{states.count(AgentState.RUNNING)} running, {failed} failed, {len(states)} in all",
+    )
