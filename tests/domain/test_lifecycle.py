@@ -18,7 +18,7 @@ def test_a_trigger_moves_as_the_table_says_or_not_at_all(state, trigger):
 
 
 def test_every_state_can_be_reached_and_left():
-    assert {target for target in TRANSITIONS.values()} == set(AgentState)
+    assert set(TRANSITIONS.values()) == set(AgentState)
     assert {source for source, _ in TRANSITIONS} == set(AgentState)
 
 
