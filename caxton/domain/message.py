@@ -92,6 +92,13 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+class Exchange(msgspec.Struct, frozen=True):
+    """A request and the reply it was answered with: one turn of a conversation."""
+
+    request: Message
+    reply: Message
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation in one line: its id, who takes part, how long it is, when it began and last went on."""
 

@@ -53,7 +53,7 @@ class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_tokens: int
     """As the provider counted them; before it answered, the most they can be."""
     left_out: int = 0
-    """How many earlier messages of the conversation's newest `max_turns` the window had no room for."""
+    """How many of the conversation's newest `max_turns` turns the window had no room for."""
     waited: float = 0.0
     first_token: float | None = None
     duration: float = 0.0

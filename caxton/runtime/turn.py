@@ -124,8 +124,8 @@ class TurnLoop:
         if brought is not None:
             history = msgspec.convert(brought, tuple[ChatMessage, ...])
             return await self._window.given(agent, provider, history=history, text=text)
-        limit = agent.conversation.max_turns * 2
-        stored = self._store.history(request.conversation_id, agent.name, limit, before=request.id)
+        limit = agent.conversation.max_turns
+        stored = self._store.history(request.conversation_id, agent.name, limit)
         return await self._window.fit(
             agent,
             provider,

@@ -14,7 +14,7 @@ import msgspec
 from caxton.domain.agent import AgentDefinition
 from caxton.domain.completion import ChatMessage, Role
 from caxton.domain.errors import CaxtonError, Code
-from caxton.domain.message import Message, Performative
+from caxton.domain.message import Exchange
 from caxton.domain.ports.provider import CountsTokens, DescribesModels, Provider
 
 ASSUMED_CONTEXT = 8192
@@ -30,8 +30,8 @@ ANCHORS = 4096
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What the model is sent.
 
-    `tokens` is what it takes at most, counted only where that comes near the window; `left_out` says how many of the
-    history's messages were forgotten.
+    `tokens` is what it takes at most, counted only where that comes near the window; `left_out` says how many turns of
+    the history were forgotten.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -61,7 +61,7 @@ class ContextWindow:
         provider: Provider,
         *,
         conversation_id: str,
-        history: Sequence[Message],
+        history: Sequence[Exchange],
         text: str,
         history_is_full: bool,
     ) -> Prompt:
@@ -72,11 +72,14 @@ class ContextWindow:
         """
         start = self._start(conversation_id, history, history_is_full)
         budget = self._budget(agent, provider)
-        exchanges = _exchanges(history[start:])
-        prompt = await self._cut(agent, provider, exchanges, text, budget)
-        start += sum(map(len, exchanges)) - (len(prompt.messages) - 2)
+        given = [
+            (ChatMessage(Role.USER, exchange.request.text), ChatMessage(Role.ASSISTANT, exchange.reply.text))
+            for exchange in history[start:]
+        ]
+        prompt = await self._cut(agent, provider, given, text, budget)
+        start += len(given) - (len(prompt.messages) - 2) // 2
         if start and start < len(history):
-            self._anchors[conversation_id] = history[start].id
+            self._anchors[conversation_id] = history[start].reply.id
             self._anchors.move_to_end(conversation_id)
             if len(self._anchors) > ANCHORS:
                 self._anchors.popitem(last=False)
@@ -89,15 +92,13 @@ class ContextWindow:
         exchanges = [(message,) for message in history]
         return await self._cut(agent, provider, exchanges, text, self._budget(agent, provider))
 
-    def _start(self, conversation_id: str, history: Sequence[Message], history_is_full: bool) -> int:
+    def _start(self, conversation_id: str, history: Sequence[Exchange], history_is_full: bool) -> int:
         """Where to begin: at the last cut while it is within the history, else at the beginning or a new cut."""
         anchor = self._anchors.get(conversation_id)
-        for index, message in enumerate(history):
-            if message.id == anchor:
+        for index, exchange in enumerate(history):
+            if exchange.reply.id == anchor:
                 return index
-        if not history_is_full:
-            return 0
-        return _even(len(history) - int(len(history) * STRIDE))
+        return len(history) - int(len(history) * STRIDE) if history_is_full else 0
 
     def _budget(self, agent: AgentDefinition, provider: Provider) -> int:
         limits = [agent.conversation.context_window]
@@ -147,19 +148,3 @@ async def _count(provider: Provider, messages: tuple[ChatMessage, ...], model: s
     if isinstance(provider, CountsTokens):
         return await provider.count_tokens(messages, model)
     return estimate_tokens(messages)
-
-
-def _even(number: int) -> int:
-    """An exchange is a request and its reply; a cut between the two would let the model begin with an answer."""
-    return number + number % 2
-
-
-def _exchanges(history: Sequence[Message]) -> list[tuple[ChatMessage, ...]]:
-    """Requests with the replies that followed them."""
-    grouped: list[list[ChatMessage]] = []
-    for message in history:
-        role = Role.ASSISTANT if message.performative is Performative.INFORM else Role.USER
-        if role is Role.USER or not grouped:
-            grouped.append([])
-        grouped[-1].append(ChatMessage(role, message.text))
-    return [tuple(group) for group in grouped]

@@ -1,0 +1,1 @@
+"""The embedded database: one SQLite file, one writer with group commit, readers beside it."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from caxton.domain.message import Conversation, Message, MessageState, StoredMessage
+from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage
 
 
 class MessageStore(Protocol):
@@ -30,11 +30,11 @@ class MessageStore(Protocol):
         """The stored reply to a message, None while there is none."""
         ...
 
-    def history(self, conversation_id: str, agent: str, limit: int, before: str | None = None) -> list[Message]:
-        """The newest `limit` exchanged messages of a conversation with `agent`, oldest first.
+    def history(self, conversation_id: str, agent: str, limit: int) -> list[Exchange]:
+        """The newest `limit` turns of a conversation with `agent`, in the order they were answered.
 
-        Settled requests and their inform replies only: what failed was never part of the talk. `before` is a
-        message id: only what is older than it.
+        Requests answered by an inform only: what failed was never part of the talk. Costs what `limit` costs,
+        however long the conversation is.
         """
         ...
 

@@ -1,0 +1,165 @@
+"""Messages in the embedded database."""
+
+from typing import Any
+
+import msgspec
+
+from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage
+from caxton.domain.ports.database import Database, Session
+
+ADD = """
+INSERT INTO messages (id, conversation_id, agent, performative, in_reply_to, state, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING RETURNING seq
+"""
+COUNT_IN = """
+INSERT INTO conversations (id, agent, messages, created_at, updated_at, touched) VALUES (?, ?, 1, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    messages = messages + 1, updated_at = excluded.updated_at, touched = excluded.touched
+"""
+BEGIN = "UPDATE messages SET attempts = attempts + 1 WHERE id = ? RETURNING attempts"
+SETTLE = "UPDATE messages SET state = ? WHERE id = ? AND state = 'accepted' RETURNING seq"
+ACCEPTED = "SELECT body, state, attempts FROM messages WHERE state = 'accepted' ORDER BY seq"
+FIND = "SELECT body, state, attempts FROM messages WHERE id = ?"
+REPLY = "SELECT body FROM messages WHERE in_reply_to = ? ORDER BY seq LIMIT 1"
+SEQ = "SELECT seq FROM messages WHERE id = ?"
+HISTORY = """
+SELECT request.body, reply.body FROM messages AS reply JOIN messages AS request ON request.id = reply.in_reply_to
+WHERE reply.conversation_id = ? AND reply.agent = ? AND reply.performative = 'inform'
+ORDER BY reply.seq DESC LIMIT ?
+"""
+MESSAGES = "SELECT body, state, attempts FROM messages WHERE {where} seq < ? ORDER BY seq DESC LIMIT ?"
+CONVERSATIONS = """
+SELECT id, agent, messages, created_at, updated_at FROM conversations WHERE {where} touched < ?
+ORDER BY touched DESC LIMIT ?
+"""
+CONVERSATION = "SELECT id, agent, messages, created_at, updated_at FROM conversations WHERE id = ?"
+TOUCHED = "SELECT touched FROM conversations WHERE id = ?"
+ERASE = "DELETE FROM messages WHERE {where} state <> 'accepted' RETURNING conversation_id"
+COUNT_OUT = "UPDATE conversations SET messages = messages - ? WHERE id = ? RETURNING messages"
+FORGET = "DELETE FROM conversations WHERE id = ? AND messages = 0"
+
+END = 2**62
+"""Above every sequence number."""
+
+
+class SqliteMessageStore:
+    """Implements `ports.messages.MessageStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, message: Message) -> None:
+        body = _encode(message)
+        await self._database.write(
+            lambda session: _add(session, message, body, MessageState.ACCEPTED, message.receiver)
+        )
+
+    async def begin(self, message_id: str) -> int:
+        rows = await self._database.write(lambda session: session.execute(BEGIN, (message_id,)))
+        if not rows:
+            raise CaxtonError(Code.MESSAGE_NOT_FOUND, f"There is no stored message {message_id!r}.")
+        attempts: int = rows[0][0]
+        return attempts
+
+    async def settle(self, message_id: str, state: MessageState, reply: Message | None) -> None:
+        body = _encode(reply) if reply else b""
+
+        def work(session: Session) -> None:
+            if session.execute(SETTLE, (state.value, message_id)) and reply:
+                _add(session, reply, body, MessageState.SETTLED, reply.sender)
+
+        await self._database.write(work)
+
+    async def accepted(self) -> list[StoredMessage]:
+        return [_stored(row) for row in await self._database.scan(lambda session: session.execute(ACCEPTED))]
+
+    def find(self, message_id: str) -> StoredMessage | None:
+        rows = self._database.read(lambda session: session.execute(FIND, (message_id,)))
+        return _stored(rows[0]) if rows else None
+
+    def reply_to(self, message_id: str) -> Message | None:
+        rows = self._database.read(lambda session: session.execute(REPLY, (message_id,)))
+        return _decode(rows[0][0]) if rows else None
+
+    def history(self, conversation_id: str, agent: str, limit: int) -> list[Exchange]:
+        rows = self._database.read(lambda session: session.execute(HISTORY, (conversation_id, agent, limit)))
+        return [Exchange(_decode(request), _decode(reply)) for request, reply in reversed(rows)]
+
+    async def messages(
+        self, *, agent: str | None, conversation_id: str | None, limit: int, before: str | None = None
+    ) -> list[StoredMessage]:
+        where, values = _where(agent=agent, conversation_id=conversation_id)
+        rows = await self._database.scan(
+            lambda session: session.execute(MESSAGES.format(where=where), (*values, _end(session, SEQ, before), limit))
+        )
+        return [_stored(row) for row in rows]
+
+    async def conversations(self, *, agent: str | None, limit: int, before: str | None = None) -> list[Conversation]:
+        where, values = _where(agent=agent)
+        rows = await self._database.scan(
+            lambda session: session.execute(
+                CONVERSATIONS.format(where=where), (*values, _end(session, TOUCHED, before), limit)
+            )
+        )
+        return [_conversation(row) for row in rows]
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        rows = self._database.read(lambda session: session.execute(CONVERSATION, (conversation_id,)))
+        return _conversation(rows[0]) if rows else None
+
+    async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
+        where, values = _where(agent=agent, conversation_id=conversation_id)
+
+        def work(session: Session) -> int:
+            erased = [conversation for (conversation,) in session.execute(ERASE.format(where=where), values)]
+            for conversation in set(erased):
+                session.execute(COUNT_OUT, (erased.count(conversation), conversation))
+                session.execute(FORGET, (conversation,))
+            return len(erased)
+
+        return await self._database.write(work)
+
+
+def _add(session: Session, message: Message, body: bytes, state: MessageState, agent: str) -> None:
+    """Store a message and count it in its conversation; one that is stored already stays as it is."""
+    row = (message.id, message.conversation_id, agent, message.performative, message.in_reply_to, state.value, body)
+    if added := session.execute(ADD, row):
+        at = message.created_at
+        session.execute(COUNT_IN, (message.conversation_id, agent, at, at, added[0][0]))
+
+
+def _where(**columns: str | None) -> tuple[str, tuple[str, ...]]:
+    """A condition for the columns that are given, to be followed by another."""
+    given = {column: value for column, value in columns.items() if value is not None}
+    return "".join(f"{column} = ? AND " for column in given), tuple(given.values())
+
+
+def _end(session: Session, query: str, before: str | None) -> int:
+    """Where a page that ends before the item of that id ends; nothing is before one that there is not."""
+    if before is None:
+        return END
+    rows = session.execute(query, (before,))
+    return int(rows[0][0]) if rows else 0
+
+
+def _encode(message: Message) -> bytes:
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError as error:
+        raise CaxtonError(
+            Code.BODY_INVALID, "The message holds half a surrogate pair, which is not text.", why=str(error)
+        ) from error
+
+
+_decode = msgspec.json.Decoder(Message).decode
+
+
+def _stored(row: tuple[Any, ...]) -> StoredMessage:
+    body, state, attempts = row
+    return StoredMessage(message=_decode(body), state=MessageState(state), attempts=attempts)
+
+
+def _conversation(row: tuple[Any, ...]) -> Conversation:
+    id, agent, messages, created_at, updated_at = row
+    return Conversation(id=id, agent=agent, messages=messages, created_at=created_at, updated_at=updated_at)

@@ -1,0 +1,104 @@
+"""The database: where the connections are opened and put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.ports.database import Session, SqlValue
+from caxton.storage.failures import explained
+from caxton.storage.lock import locked
+from caxton.storage.migrate import migrate
+from caxton.storage.writer import Writer
+
+T = TypeVar("T")
+
+BUSY = 5000
+"""Milliseconds to wait for another process that reads or backs up the file."""
+
+
+class ApswSession:
+    """Implements `ports.database.Session` on one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[SqlValue] = ()) -> list[tuple[Any, ...]]:
+        return list(self._connection.execute(sql, parameters))
+
+
+class SqliteDatabase:
+    """Implements `ports.database.Database`; made by `open_database`."""
+
+    def __init__(
+        self, path: Path, writer: Writer, reader: Session, scanner: Session, scans: ThreadPoolExecutor
+    ) -> None:
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+        self._scanner = scanner
+        self._scans = scans
+
+    async def write(self, work: Callable[[Session], T]) -> T:
+        # Shielded: cancelling a wait must not look like a cancelled work to the writer, which does it all the same.
+        result: T = await asyncio.shield(self._writer.submit(work))
+        return result
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        with explained(self.path):
+            return work(self._reader)
+
+    async def scan(self, work: Callable[[Session], T]) -> T:
+        def run() -> T:
+            with explained(self.path):
+                return work(self._scanner)
+
+        return await asyncio.get_running_loop().run_in_executor(self._scans, run)
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[SqliteDatabase]:
+    """The database at `path`, made with its directory if need be, for this process alone.
+
+    CaxtonError `storage_failed` where it cannot be used: no permission, another server, a damaged or foreign file, a
+    newer schema. Such a file is left as it is.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaxtonError(
+            Code.STORAGE_FAILED,
+            f"The data directory {str(path.parent)!r} cannot be made.",
+            why=str(error),
+            hint="Choose another: `--data-dir`, CAXTON_DATA_DIR or `data_dir` in `[server]`.",
+        ) from error
+    async with AsyncExitStack() as stack:
+        stack.enter_context(locked(path.with_suffix(".lock")))
+        with explained(path):
+            connection = _connect(path)
+            stack.callback(connection.close)
+            # An accepted message has to survive a power cut: FULL makes every commit wait for the disk.
+            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            migrate(connection, path)
+            reader, scanner = _connect(path, readonly=True), _connect(path, readonly=True)
+        stack.callback(reader.close)
+        stack.callback(scanner.close)
+        scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite scan")
+        stack.callback(scans.shutdown)
+        writer = Writer(connection, ApswSession(connection), path)
+        try:
+            yield SqliteDatabase(path, writer, ApswSession(reader), ApswSession(scanner), scans)
+        finally:
+            await asyncio.to_thread(writer.close)
+
+
+def _connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
+    mode = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(path), flags=mode)
+    connection.set_busy_timeout(BUSY)
+    return connection
