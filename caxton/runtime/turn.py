@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 import msgspec
@@ -158,10 +159,11 @@ class TurnLoop:
         if not (isinstance(provider, Streams) and self._bus.followed(request)):
             return await provider.complete(asked), None
         first_token = None
-        async for piece in provider.stream(asked):
-            if isinstance(piece, Delta):
-                first_token = first_token or time.perf_counter() - began
-                self._bus.publish(TextDelta(request=request, text=piece.text))
-            else:
-                return piece, first_token
+        async with aclosing(provider.stream(asked)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Delta):
+                    first_token = first_token or time.perf_counter() - began
+                    self._bus.publish(TextDelta(request=request, text=piece.text))
+                else:
+                    return piece, first_token
         raise CaxtonError(Code.PROVIDER_MALFORMED, "The provider's stream ended without a completion.")

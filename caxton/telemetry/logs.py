@@ -12,7 +12,7 @@ NOISY = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "watchfiles", "as
 class UtcFormatter(logging.Formatter):
     """Times in UTC, so that the logs of several machines sort together."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 

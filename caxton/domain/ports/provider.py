@@ -4,11 +4,13 @@ A provider is whatever has `complete`. What else it can do it says by having the
 `isinstance(provider, Streams)` and does without where it is missing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo
 from caxton.domain.health import ComponentHealth
+from caxton.domain.settings import ProviderSettings
 
 
 @runtime_checkable
@@ -24,10 +26,10 @@ class Provider(Protocol):
 class Streams(Protocol):
     """A provider that can answer piece by piece."""
 
-    def stream(self, request: CompletionRequest) -> AsyncIterator[Delta | Completion]:
+    def stream(self, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
         """Deltas as they come, then exactly one Completion holding the whole; or ProviderError at any point.
 
-        Closing the iterator early abandons the request.
+        Closing the generator early abandons the request.
         """
         ...
 
@@ -61,4 +63,21 @@ class Warms(Protocol):
 
     def warm(self) -> None:
         """Begin that in the background and return at once; harmless when repeated."""
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A provider that holds something open (connections, a process)."""
+
+    async def aclose(self) -> None:
+        """Let go of it; requests under way fail with `provider_unavailable`."""
+        ...
+
+
+class ProviderKind(Protocol):
+    """How a provider is made: the constructor that a kind's entry in the table of kinds names."""
+
+    def __call__(self, settings: ProviderSettings, *, environ: Mapping[str, str], data_dir: Path) -> Provider:
+        """A provider that has opened nothing yet. `environ` is where keys are read from; `data_dir` takes its logs."""
         ...

@@ -1,0 +1,34 @@
+"""Which kinds of provider there are: a table of places, widened by entry points, imported when chosen."""
+
+from collections.abc import Collection
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.ports.provider import ProviderKind
+
+KINDS = {
+    "local": "caxton.providers.local:LocalProvider",
+    "openai": "caxton.providers.openai:OpenAIProvider",
+    "scripted": "caxton.testing.scripted:ScriptedProvider",
+}
+ENTRY_POINTS = "caxton.providers"
+"""The entry-point group by which an installed package adds kinds."""
+
+
+def provider_kinds() -> Collection[str]:
+    """The names of all kinds, without importing any."""
+    return [*KINDS, *(entry.name for entry in entry_points(group=ENTRY_POINTS))]
+
+
+def provider_kind(name: str) -> ProviderKind:
+    """The constructor of a kind; CaxtonError `provider_unknown` where there is no such kind."""
+    if place := KINDS.get(name):
+        module, _, attribute = place.partition(":")
+        kind: ProviderKind = getattr(import_module(module), attribute)
+        return kind
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        found: ProviderKind = entry.load()
+        return found
+    known = ", ".join(provider_kinds())
+    raise CaxtonError(Code.PROVIDER_UNKNOWN, f"There is no provider kind {name!r}; there are: {known}.")

@@ -1,0 +1,71 @@
+"""OpenAI, and whatever else speaks its protocol: Ollama, LocalAI, vLLM, llama.cpp's server, hosted services."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+from caxton.domain.completion import Completion, CompletionRequest, Delta, ModelInfo
+from caxton.domain.errors import Code, ProviderError
+from caxton.domain.settings import ProviderSettings
+from caxton.providers.lazy_wire import Wire, open_wire
+
+DEFAULT_MODEL = "gpt-4o-mini"
+"""What OpenAI itself is asked for where neither agent nor settings name a model."""
+KEYLESS = "none"
+"""Sent as the key to endpoints that need none; the client insists on sending something."""
+
+
+class OpenAIProvider:
+    """Implements Provider, Streams, DescribesModels and Closes."""
+
+    def __init__(self, settings: ProviderSettings, *, environ: Mapping[str, str], data_dir: Path) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._wire: asyncio.Task[Wire] | None = None
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        return await (await self._connected()).complete(request)
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
+        wire = await self._connected()
+        async with aclosing(wire.stream(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def describe(self, model: str | None) -> ModelInfo:
+        name = model or self._settings.model or ("" if self._settings.base_url else DEFAULT_MODEL)
+        return ModelInfo(name=name, context_length=self._settings.context_length)
+
+    async def aclose(self) -> None:
+        if self._wire:
+            await (await self._wire).aclose()
+
+    async def _connected(self) -> Wire:
+        if self._wire is None:
+            settings = self._settings
+            self._wire = asyncio.create_task(
+                open_wire(
+                    name=settings.name,
+                    key=self._key(),
+                    timeout=settings.timeout,
+                    base_url=settings.base_url,
+                    model=settings.model or (None if settings.base_url else DEFAULT_MODEL),
+                )
+            )
+        # Shielded: whoever stops waiting must not take the client from those who wait too.
+        return await asyncio.shield(self._wire)
+
+    def _key(self) -> str:
+        variable = self._settings.api_key_env
+        if variable is None:
+            if self._settings.base_url:
+                return KEYLESS
+            variable = "OPENAI_API_KEY"
+        if key := self._environ.get(variable):
+            return key
+        raise ProviderError(
+            Code.PROVIDER_AUTHENTICATION,
+            f"Provider {self._settings.name!r} needs a key, and the environment variable {variable} is not set.",
+            hint=f"Set it where the server starts: `export {variable}=…`, then `caxton server restart`.",
+        )

@@ -1,0 +1,106 @@
+"""A language model that says what a test tells it to."""
+
+import asyncio
+import re
+import tomllib
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo, Role, Usage
+from caxton.domain.errors import Code, ProviderError
+from caxton.domain.settings import ProviderSettings
+
+Answer = str | BaseException | Callable[[CompletionRequest], str]
+MODEL = "scripted"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do with a request whose last message matches `match`, a regular expression searched for.
+
+    `reply` is the answer, where `{last}`, `{system}` and `{count}` stand for the last message, the system prompt and
+    how many messages were sent. `error` fails with that code instead, `crash` breaks the agent, `delay` is in seconds.
+    """
+
+    match: str = ""
+    reply: str = "echo: {last}"
+    error: Code | None = None
+    crash: bool = False
+    delay: float = 0.0
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules of a script file, tried in order."""
+
+    rules: tuple[Rule, ...] = ()
+
+
+class ScriptedProvider:
+    """Implements Provider, Streams, CountsTokens and DescribesModels; a token is a word.
+
+    Configured as a provider of kind "scripted" it follows the rules of the TOML file `script`, or echoes. Made by
+    `ScriptedProvider.saying` it gives the answers of a test in turn. `requests` holds what it was asked.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
+        self.requests: list[CompletionRequest] = []
+        self._answers: list[Answer] = []
+        self._context_length = settings.context_length if settings else None
+        self._rules: tuple[Rule, ...] = ()
+        if settings and settings.script:
+            script = tomllib.loads(settings.script.read_text(encoding="utf-8"))
+            self._rules = msgspec.convert(script, Script).rules
+
+    @classmethod
+    def saying(cls, *answers: Answer, context_length: int | None = None) -> "ScriptedProvider":
+        """A provider that gives these answers in turn, the last one for ever: texts, errors to raise, functions."""
+        provider = cls()
+        provider._answers = list(answers)
+        provider._context_length = context_length
+        return provider
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        self.requests.append(request)
+        text = await self._text(request)
+        usage = Usage(prompt_tokens=_words(request.messages), completion_tokens=len(text.split()))
+        return Completion(text=text, model=request.model or MODEL, usage=usage)
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
+        completion = await self.complete(request)
+        for piece in re.findall(r"\s*\S+|\s+$", completion.text):
+            yield Delta(piece)
+        yield completion
+
+    async def count_tokens(self, messages: tuple[ChatMessage, ...], model: str | None) -> int:
+        return _words(messages)
+
+    def describe(self, model: str | None) -> ModelInfo:
+        return ModelInfo(name=model or MODEL, context_length=self._context_length)
+
+    async def _text(self, request: CompletionRequest) -> str:
+        if self._answers:
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer if isinstance(answer, str) else answer(request)
+        last = request.messages[-1].content
+        rule = next((rule for rule in self._rules if re.search(rule.match, last)), Rule())
+        if rule.delay:
+            await asyncio.sleep(rule.delay)
+        if rule.crash:
+            raise RuntimeError("the script says to crash")
+        if rule.error:
+            raise ProviderError(rule.error, "The script says to fail.")
+        system = next((m.content for m in request.messages if m.role is Role.SYSTEM), "")
+        return rule.reply.format(last=last, system=system, count=len(request.messages))
+
+
+def _words(messages: Sequence[ChatMessage]) -> int:
+    return sum(len(message.content.split()) for message in messages)
