@@ -82,8 +82,10 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             providers=tuple(providers.names()),
             clock=clock,
         )
-        await definitions.load_all()
+        await definitions.prepare()
+        # Watched before it is read, so that no change falls between the two.
         await stack.enter_async_context(_watching(definitions))
+        await definitions.load_all()
         yield Caxton(
             settings=settings,
             services={
@@ -114,10 +116,11 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
 @asynccontextmanager
 async def _watching(definitions: Definitions) -> AsyncIterator[None]:
     """The agents directory followed by a task that ends with the block; if the task fails, so does the block."""
-    stop = asyncio.Event()
+    stop, watching = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(definitions.watch(stop), name="agents directory watcher")
+        group.create_task(definitions.watch(stop, watching), name="agents directory watcher")
         try:
+            await watching.wait()
             yield
         finally:
             stop.set()

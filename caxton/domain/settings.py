@@ -58,9 +58,3 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pid_file(self) -> Path:
         return self.data_dir / "server.pid"
-
-    @property
-    def url(self) -> str:
-        """Where this machine reaches the server; a wildcard address is reached through loopback."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"

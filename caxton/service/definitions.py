@@ -12,8 +12,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from caxton.config.agent_file import load_definition
+from caxton.config.codes import Problem
 from caxton.config.source import read_source
-from caxton.config.watcher import watch_definitions
+from caxton.config.watcher import is_definition, watch_definitions
 from caxton.domain.agent import LoadedDefinition, ReloadOutcome, ReloadResult, Source
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
@@ -67,19 +68,32 @@ class Definitions:
         """What a text defines; ConfigurationError with all its problems."""
         return load_definition(source, providers=self._providers)
 
+    async def prepare(self) -> None:
+        """Make the directory if need be; CaxtonError `storage_failed` where it cannot be used."""
+        try:
+            await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CaxtonError(
+                Code.STORAGE_FAILED,
+                f"The agents directory {str(self.directory)!r} cannot be used.",
+                why=str(error),
+                hint="Choose another with `--agents-dir`, CAXTON_AGENTS_DIR or `agents_dir` in `[server]`.",
+            ) from error
+
     async def load_all(self) -> None:
-        """Read the whole directory, making it if need be."""
+        """Read the whole directory."""
         async with self._lock:
-            paths = await asyncio.to_thread(self._prepare)
+            paths = await asyncio.to_thread(lambda: sorted(filter(is_definition, self.directory.glob("*.toml"))))
             read = await asyncio.to_thread(lambda: [self._read(path) for path in paths])
             kept = {Path(record.source.path): record.source for record in await self._agents.all()}
             async with asyncio.TaskGroup() as group:
                 for path, loaded in zip(paths, read, strict=True):
                     group.create_task(self._adopt(path, loaded, kept.get(path)))
 
-    async def watch(self, stop: asyncio.Event) -> None:
-        """Follow the directory until `stop` is set."""
+    async def watch(self, stop: asyncio.Event, watching: asyncio.Event) -> None:
+        """Follow the directory until `stop` is set; `watching` is set as soon as nothing is missed any more."""
         async for paths in watch_definitions(self.directory, stop):
+            watching.set()
             for path in sorted(paths):
                 try:
                     await self.follow(path)
@@ -141,18 +155,6 @@ class Definitions:
             self._results.pop(name, None)
             await self._supervisor.remove(name, forget=forget)
             return path
-
-    def _prepare(self) -> list[Path]:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            return sorted(path for path in self.directory.glob("*.toml") if not path.name.startswith("."))
-        except OSError as error:
-            raise CaxtonError(
-                Code.STORAGE_FAILED,
-                f"The agents directory {str(self.directory)!r} cannot be used.",
-                why=str(error),
-                hint="Choose another with `--agents-dir`, CAXTON_AGENTS_DIR or `agents_dir` in `[server]`.",
-            ) from error
 
     def _read(self, path: Path) -> LoadedDefinition | ConfigurationError:
         try:
@@ -233,7 +235,7 @@ class Definitions:
 
     def _duplicate(self, path: Path, name: str, other: Path) -> Diagnostic:
         return Diagnostic(
-            code="duplicate_name",
+            code=Problem.DUPLICATE_NAME,
             message=f"agent {name!r} is defined already, by {other}",
             file=str(path),
             key="name",

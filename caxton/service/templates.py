@@ -3,7 +3,8 @@
 import asyncio
 
 from caxton.config.templates import find_template, list_templates
-from caxton.service.api.templates import Template, TemplateList
+from caxton.domain.template import AgentTemplate
+from caxton.service.api.templates import TemplateList
 
 
 class TemplateService:
@@ -12,5 +13,5 @@ class TemplateService:
     async def list(self) -> TemplateList:
         return TemplateList(templates=await asyncio.to_thread(list_templates))
 
-    async def show(self, *, name: str) -> Template:
+    async def show(self, *, name: str) -> AgentTemplate:
         return await asyncio.to_thread(find_template, name)

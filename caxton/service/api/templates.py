@@ -3,20 +3,12 @@
 import msgspec
 
 from caxton.domain.errors import Code
+from caxton.domain.template import AgentTemplate
 from caxton.service.api.operation import Operation
 
 
-class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """A template: an agent file that works as it is. `toml` is its whole text."""
-
-    name: str
-    description: str
-    tags: tuple[str, ...]
-    toml: str
-
-
 class TemplateList(msgspec.Struct, frozen=True, kw_only=True):
-    templates: list[Template]
+    templates: list[AgentTemplate]
 
 
 LIST = Operation(
@@ -33,7 +25,7 @@ SHOW = Operation(
     path="/templates/{name}",
     summary="Show an agent template",
     permission="templates:read",
-    response=Template,
+    response=AgentTemplate,
     errors=(Code.TEMPLATE_NOT_FOUND,),
 )
 

@@ -1,0 +1,75 @@
+"""Where a server's files are and where it listens, found out lightly.
+
+The commands that only ask a server something need no more than this, and have no time to validate: what is wrong in a
+file is for the server to say. `settings` builds on the same functions.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FILE_NAME = "caxton.toml"
+DEFAULT_DATA_DIR = "~/.caxton"
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
+
+
+class Location(NamedTuple):
+    """What the light commands need to know of a server."""
+
+    data_dir: Path
+    url: str
+
+    @property
+    def pid_file(self) -> Path:
+        return self.data_dir / "server.pid"
+
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir / "server.log"
+
+
+def variable(key: str) -> str:
+    """The environment variable of a key of `[server]`."""
+    return f"CAXTON_{key.upper()}"
+
+
+def find_file(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The server file: `config` flag, CAXTON_CONFIG, ./caxton.toml, caxton.toml in the data directory, or none."""
+    if named := flags.get("config") or environ.get("CAXTON_CONFIG"):
+        return cwd / Path(str(named)).expanduser()
+    data_dir = flags.get("data_dir") or environ.get(variable("data_dir")) or DEFAULT_DATA_DIR
+    for folder in (cwd, cwd / Path(str(data_dir)).expanduser()):
+        if (file := folder / FILE_NAME).is_file():
+            return file
+    return None
+
+
+def locate(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Location:
+    """Data directory and URL, by flag, environment, file and default; what cannot be read counts as not there."""
+    file = find_file(flags, environ, cwd)
+    section = _server_section(file) if file else {}
+
+    def setting(key: str, default: object) -> str:
+        return str(flags.get(key) or environ.get(variable(key)) or section.get(key) or default)
+
+    given = flags.get("data_dir") or environ.get(variable("data_dir"))
+    base = file.parent if file and not given else cwd
+    data_dir = base / Path(setting("data_dir", DEFAULT_DATA_DIR)).expanduser()
+    if url := flags.get("url") or environ.get("CAXTON_URL"):
+        return Location(data_dir, str(url).rstrip("/"))
+    return Location(data_dir, url_of(setting("host", DEFAULT_HOST), setting("port", DEFAULT_PORT)))
+
+
+def url_of(host: str, port: object) -> str:
+    """Where this machine reaches a server bound to `host`; a wildcard address is reached through loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server_section(file: Path) -> Mapping[str, Any]:
+    try:
+        section = tomllib.loads(file.read_text(encoding="utf-8")).get("server")
+    except (OSError, ValueError):
+        return {}
+    return section if isinstance(section, dict) else {}

@@ -1,0 +1,29 @@
+"""Durations and sizes as people write them."""
+
+import math
+import re
+
+DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?)B?", re.IGNORECASE)
+POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def read_duration(value: object) -> float:
+    """Seconds, from "1h", "2m", "1m30s", "0.5s", "500ms" or a number of seconds; ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, str) and (match := DURATION.fullmatch(value.strip())):
+        hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+        return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    raise ValueError(f"{value!r} is not a duration")
+
+
+def read_size(value: object) -> int:
+    """Bytes, from "512MB" (powers of 1000), "1GiB" (powers of 1024) or a number of bytes; ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (match := SIZE.fullmatch(value.strip())):
+        prefix = match[2].upper()
+        base = 1024 if prefix.endswith("I") else 1000
+        return int(float(match[1]) * float(base ** POWERS[prefix.removesuffix("I")]))
+    raise ValueError(f"{value!r} is not a size")
