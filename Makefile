@@ -28,10 +28,12 @@ QUESTION := Hello! What can you do for me?
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run stop test lint types imports format bench lock clean
+.PHONY: help install run stop test lint types imports format bench lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+install: $(RUN_READY) ## Install Caxton into .venv, and nothing else
 
 run: $(RUN_READY) ## Install, start the server, and get an answer from the example agent
 	@if $(BIN)/caxton server status >/dev/null 2>&1; then echo "A Caxton server runs already; using it."; \
@@ -41,7 +43,7 @@ run: $(RUN_READY) ## Install, start the server, and get an answer from the examp
 	@printf '\nYou:   %s\nhello: ' "$(QUESTION)"
 	@$(BIN)/caxton message send hello "$(QUESTION)"
 	@printf '%s\n' "" \
-	    "That was the embedded model: tiny, private, free, and often wrong. Where to go from here:" \
+	    "Unless you configured another, that was the embedded model: tiny, private, and often wrong. From here:" \
 	    "  $(BIN)/caxton chat hello     talk to it" \
 	    "  edit $${CAXTON_DATA_DIR:-~/.caxton}/agents/hello.toml and save: it changes at once" \
 	    "  http://127.0.0.1:$${CAXTON_PORT:-8080}/docs   the HTTP API" \
@@ -106,6 +108,10 @@ $(RUN_READY): $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
 	@echo "Installing Caxton into $(VENV) (the first time takes a minute: the model's weights come with it)"
 	@$(INSTALL) $(LOCKED) requirements/run.txt
 	@$(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q caxton
+	@$(BIN)/python -c 'import xllamacpp' || { \
+	    echo "The embedded model's library does not load. It wants the OpenMP runtime" >&2; \
+	    echo "(on Debian and Ubuntu: apt-get install libgomp1), on Windows the Visual C++ runtime." >&2; exit 1; }
 	@touch $@
 
 $(TEST_READY): $(RUN_READY) requirements/test.txt

@@ -10,6 +10,7 @@ import msgspec
 
 from caxton.bus.local import LocalBus
 from caxton.bus.stores.sqlite import SqliteMessageStore
+from caxton.config.location import url_of
 from caxton.config.settings import load_settings
 from caxton.domain.clock import SystemClock
 from caxton.domain.errors import CaxtonError
@@ -46,6 +47,11 @@ def load_server_settings(
 ) -> ServerSettings:
     """The settings that hold here, by flag, environment, file and default; ConfigurationError with all problems."""
     return load_settings(flags=flags, environ=environ, cwd=cwd or Path.cwd(), kinds=provider_kinds())
+
+
+def server_url(settings: ServerSettings) -> str:
+    """Where this machine reaches a server with these settings."""
+    return url_of(settings.host, settings.port)
 
 
 @asynccontextmanager

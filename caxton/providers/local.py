@@ -30,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
     # A model this small drifts at high temperatures and repeats itself at none; an answer it has not ended after a
     # few hundred tokens it will not end at all.
     "temperature": 0.3,
-    "max_tokens": 512,
+    "max_tokens": 256,
     "extra_body": {"repeat_penalty": 1.1, "cache_prompt": True},
 }
 REAPING = 1.0

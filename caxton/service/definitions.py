@@ -206,7 +206,9 @@ class Definitions:
         before = self._defined_by.get(path)
         self._defined_by[path] = name
         self._rejected.pop(path, None)
-        self._results[name] = ReloadResult(at=now, outcome=outcome, diagnostics=loaded.warnings)
+        before_this = self._results.get(name)
+        if before_this is None or ReloadOutcome.UNCHANGED not in (outcome, before_this.outcome):
+            self._results[name] = ReloadResult(at=now, outcome=outcome, diagnostics=loaded.warnings)
         if before not in (None, name):
             await self._supervisor.remove(before)
             self._results.pop(before, None)

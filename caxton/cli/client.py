@@ -1,0 +1,145 @@
+"""The command's client: small, synchronous, on the standard library, driven by the operations' declarations.
+
+A full HTTP library takes longer to import than most commands take to run.
+"""
+
+import http.client
+import ssl
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from caxton.domain.diagnostics import Diagnostic
+from caxton.domain.errors import CaxtonError, Code, ConfigurationError
+from caxton.service.api.messages import Reply, ReplyDelta, ReplyEvent, ReplyStarted
+from caxton.service.api.operation import Operation
+
+EVENTS: dict[str, Any] = {"start": ReplyStarted, "delta": ReplyDelta, "reply": Reply}
+
+
+class ProblemBody(msgspec.Struct, frozen=True):
+    """What the client reads of a problem document."""
+
+    detail: str
+    code: Code = Code.INTERNAL
+    why: str = ""
+    hint: str = ""
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class SseEvent(NamedTuple):
+    name: str
+    data: str
+
+
+class Client:
+    """Speaks to the server at `url`. Every failure is a CaxtonError: the server's own, or `server_unreachable`."""
+
+    def __init__(self, url: str, timeout: float = 3600.0) -> None:
+        self.url = url
+        self._timeout = timeout
+
+    def call(
+        self,
+        operation: Operation,
+        *,
+        path: dict[str, str] | None = None,
+        query: dict[str, Any] | None = None,
+        body: object = None,
+        accept: tuple[int, ...] = (),
+    ) -> Any:
+        """Carry out an operation; its answer, decoded. `body` is sent as it is where it is text, else as JSON.
+
+        `accept` are statuses beyond 2xx whose body is an answer too.
+        """
+        answer = self._request(operation, path or {}, query, body, "application/json")
+        with answer:
+            data = answer.read()
+        if answer.status >= 400 and answer.status not in accept:
+            raise self._error(answer.status, data)
+        try:
+            return msgspec.json.decode(data, type=operation.response)
+        except msgspec.MsgspecError as error:
+            raise self._not_caxton(f"its answer could not be read ({error})") from error
+
+    def stream(self, operation: Operation, *, path: dict[str, str], body: object = None) -> Iterator[ReplyEvent]:
+        """Carry out an operation that streams; its events as they come."""
+        answer = self._request(operation, path, None, body, "text/event-stream")
+        with answer:
+            if answer.status >= 400:
+                raise self._error(answer.status, answer.read())
+            try:
+                for event in sse_events(iter(answer.readline, b"")):
+                    if event.name == "error":
+                        raise self._error(answer.status, event.data.encode())
+                    if kind := EVENTS.get(event.name):
+                        yield msgspec.json.decode(event.data, type=kind)
+            except (OSError, http.client.HTTPException) as error:
+                raise CaxtonError(
+                    Code.SERVER_UNREACHABLE, "The connection broke in the middle of the answer.", why=str(error)
+                ) from error
+
+    def _request(
+        self, operation: Operation, path: dict[str, str], query: dict[str, Any] | None, body: object, accept: str
+    ) -> http.client.HTTPResponse:
+        headers = {"accept": accept}
+        data = None
+        if isinstance(body, str):
+            data, headers["content-type"] = body.encode(errors="replace"), "text/plain; charset=utf-8"
+        elif body is not None:
+            data, headers["content-type"] = msgspec.json.encode(body), "application/json"
+        try:
+            connection = self._connection()
+            connection.request(operation.method, operation.url(path, query), body=data, headers=headers)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise CaxtonError(
+                Code.SERVER_UNREACHABLE, f"No Caxton server answers at {self.url}.", why=str(error)
+            ) from error
+
+    def _connection(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise CaxtonError(
+                Code.SERVER_UNREACHABLE, f"{self.url!r} is not the URL of a server.", hint="Write http://host:port."
+            )
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=self._timeout, context=context)
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=self._timeout)
+
+    def _error(self, status: int, data: bytes) -> CaxtonError:
+        try:
+            body = msgspec.json.decode(data, type=ProblemBody)
+        except msgspec.MsgspecError:
+            return self._not_caxton(f"it answered with status {status}")
+        if body.diagnostics:
+            return ConfigurationError(body.diagnostics)
+        return CaxtonError(body.code, body.detail, why=body.why, hint=body.hint)
+
+    def _not_caxton(self, how: str) -> CaxtonError:
+        return CaxtonError(
+            Code.SERVER_UNREACHABLE,
+            f"What listens at {self.url} is no Caxton server: {how}.",
+            hint="Name the server with `--url` or CAXTON_URL.",
+        )
+
+
+def sse_events(lines: Iterable[bytes]) -> Iterator[SseEvent]:
+    """The events of a text/event-stream (WHATWG HTML §9.2.6), given line by line."""
+    name, data = "", []
+    for raw in lines:
+        line = raw.decode(errors="replace").rstrip("\r\n")
+        if not line:
+            if data:
+                yield SseEvent(name or "message", "\n".join(data))
+            name, data = "", []
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)

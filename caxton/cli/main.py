@@ -1,0 +1,94 @@
+"""The top of the command: the table of commands, and what becomes of errors."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from caxton.cli.session import CaxtonCommand, Session
+
+COMMANDS = {
+    "version": ("caxton.cli.version:version", "Show the version."),
+    "server": ("caxton.cli.server:server", "Start, stop and look at the server."),
+    "create": ("caxton.cli.create:create", "Create an agent from a file, a template, or by answering questions."),
+    "validate": ("caxton.cli.validate:validate", "Check agent files and server files."),
+    "agent": ("caxton.cli.agent:agent", "List, show and operate agents."),
+    "message": ("caxton.cli.message:message", "Send messages to agents, and look at them."),
+    "chat": ("caxton.cli.chat:chat", "Talk with an agent."),
+    "conversation": ("caxton.cli.conversation:conversation", "List, show and reset conversations."),
+    "template": ("caxton.cli.template:template", "List and show agent templates."),
+    "logs": ("caxton.cli.logs:logs", "Show the server's log."),
+    "schema": ("caxton.cli.schema:schema", "Print the JSON Schema of a file format, for editors."),
+    "completion": ("caxton.cli.completion:completion", "Print a shell's completion script."),
+    "man": ("caxton.cli.man:man", "Write the manual pages."),
+}
+"""Each command's place and summary: the summaries are here so that help needs to import none."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            if nearest := difflib.get_close_matches(args[0], COMMANDS, n=1):
+                error.message += f" Did you mean {nearest[0]!r}?"
+            raise
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: caxton server start; caxton create hello --template assistant; caxton chat hello",
+)
+@CaxtonCommand.options
+def cli() -> None:
+    """Caxton: the agent server you configure rather than program."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status: 0, 1 failed, 2 wrong usage, 3 server not reachable, 130 interrupted."""
+    session = Session(environ=os.environ)
+    try:
+        # Without click's own handling of errors a command that asks to exit returns the status.
+        status = cli.main(args=arguments, prog_name="caxton", standalone_mode=False, obj=session)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from caxton.cli.failures import show_error
+        from caxton.domain.errors import CaxtonError
+
+        if not isinstance(error, CaxtonError):
+            raise
+        show_error(session, error)
+        return error.info.exit
+    return status if isinstance(status, int) else 0

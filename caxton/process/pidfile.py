@@ -1,0 +1,80 @@
+"""The PID file: which server holds a data directory, for whoever wants to reach or stop it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from caxton.domain.errors import CaxtonError, Code
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """A running server. `started_at` is in seconds since the epoch; `birth` tells its process from a later one."""
+
+    pid: int
+    url: str
+    version: str
+    started_at: float
+    data_dir: str
+    birth: str = ""
+
+
+def read(path: Path) -> Instance | None:
+    """The server that the file speaks of, while its process lives; None for a missing, damaged or stale file."""
+    try:
+        instance = msgspec.json.decode(path.read_bytes(), type=Instance)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return instance if birth_of(instance.pid) == instance.birth and instance.birth else None
+
+
+@contextmanager
+def hold(path: Path, instance: Instance) -> Iterator[None]:
+    """Be the server of that file for the block. CaxtonError `server_running` while another is.
+
+    The file appears whole or not at all, and is removed at the end unless it speaks of another by then.
+    """
+    if other := read(path):
+        raise CaxtonError(
+            Code.SERVER_RUNNING, f"A server runs already: process {other.pid} at {other.url}, data in {other.data_dir}."
+        )
+    mine = msgspec.structs.replace(instance, birth=birth_of(instance.pid))
+    temporary = path.with_name(f"{path.name}.{instance.pid}")
+    try:
+        temporary.write_bytes(msgspec.json.encode(mine))
+        temporary.replace(path)
+    except OSError as error:
+        raise CaxtonError(
+            Code.STORAGE_FAILED,
+            f"The data directory {str(path.parent)!r} cannot be written.",
+            why=str(error),
+            hint="Check its permissions, or choose another: `--data-dir`, CAXTON_DATA_DIR.",
+        ) from error
+    try:
+        yield
+    finally:
+        if read(path) == mine:
+            path.unlink(missing_ok=True)
+
+
+def birth_of(pid: int) -> str:
+    """When a process began, in the system's own terms; empty where there is no such process.
+
+    A PID is used again by the system, but not with the same beginning.
+    """
+    if sys.platform == "linux":
+        try:
+            # The state and the start time (fields 3 and 22 of proc_pid_stat(5)) follow the parenthesised name.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if fields[0] in "ZX" else fields[19]
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
+    except psutil.Error:
+        return ""

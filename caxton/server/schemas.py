@@ -1,0 +1,21 @@
+"""The JSON schemas of all types that the operations use, made once."""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from caxton.server.problems import Problem
+from caxton.service.api.messages import ReplyDelta, ReplyStarted
+from caxton.service.api.table import OPERATIONS
+
+REFERENCE = "#/components/schemas/{name}"
+
+
+@cache
+def schemas() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
+    """Each type's schema, a reference for the named ones, and the named ones by name."""
+    types = {t for o in OPERATIONS for t in (o.response, o.body, o.query) if t is not None}
+    ordered = sorted({*types, Problem, ReplyStarted, ReplyDelta}, key=lambda one: one.__name__)
+    made, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
+    return dict(zip(ordered, made, strict=True)), components
