@@ -42,6 +42,9 @@ class Caxton(msgspec.Struct, frozen=True, kw_only=True):
     services: Mapping[str, object]
 
 
+__all__ = ["Caxton", "load_server_settings", "open_caxton", "provider_kinds", "server_url"]
+
+
 def load_server_settings(
     *, flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path | None = None
 ) -> ServerSettings:

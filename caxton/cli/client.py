@@ -129,7 +129,8 @@ class Client:
 
 def sse_events(lines: Iterable[bytes]) -> Iterator[SseEvent]:
     """The events of a text/event-stream (WHATWG HTML §9.2.6), given line by line."""
-    name, data = "", []
+    name = ""
+    data: list[str] = []
     for raw in lines:
         line = raw.decode(errors="replace").rstrip("\r\n")
         if not line:

@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
             import difflib
 
             if nearest := difflib.get_close_matches(args[0], COMMANDS, n=1):
-                error.message += f" Did you mean {nearest[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {nearest[0]!r}?", ctx) from error
             raise
 
 

@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from caxton.cli.session import CaxtonGroup, Session, pass_session
+from caxton.cli.waiting import spinner
 from caxton.domain.errors import EXIT_UNREACHABLE, CaxtonError, Code
 
 OPTIONS = ("config", "host", "port", "data-dir", "agents-dir", "log-level")
@@ -40,7 +40,7 @@ def server() -> None:
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for systemd, Docker and debugging.")
 @start_options
 @pass_session
-def start(session: Session, foreground: bool, **flags: str | None) -> None:
+def start(session: Session, /, foreground: bool, **flags: str | None) -> None:
     """Start the server in the background, and wait until it is ready."""
     command = [sys.executable, "-m", "caxton.server", *_arguments(flags)]
     if foreground:
@@ -68,7 +68,7 @@ def stop(session: Session, force: bool, timeout: float, data_dir: str | None) ->
 @server.command()
 @start_options
 @pass_session
-def restart(session: Session, **flags: str | None) -> None:
+def restart(session: Session, /, **flags: str | None) -> None:
     """Stop the server and start it again. Options are those of `start`, not those it was started with."""
     from caxton.process import pidfile
 
@@ -95,9 +95,8 @@ def status(context: click.Context, data_dir: str | None) -> None:
     except CaxtonError as error:
         if error.code is not Code.SERVER_UNREACHABLE:
             raise
-        told = {"running": False, "pid": instance.pid if instance else None}
         words = f"Server {instance.pid} runs and does not answer." if instance else "No server runs."
-        session.show(told, lambda: click.echo(words))
+        session.show({"running": False, "instance": instance}, lambda: click.echo(words))
         context.exit(EXIT_UNREACHABLE)
     told = {"running": True, "ready": ready.ready, "components": ready.components, "instance": instance}
 
@@ -126,14 +125,13 @@ def _start(session: Session, command: list[str], flags: dict[str, str | None]) -
         except CaxtonError:
             return False  # not yet
 
-    with _spinner(session, "Starting the server"):
+    with spinner(session, "Starting the server"):
         instance = daemon.start(
             command, log_file=location.log_file, pid_file=location.pid_file, ready=ready, timeout=START_TIMEOUT
         )
 
     def people() -> None:
         click.echo(f"Server {instance.pid} runs at {instance.url}.")
-        click.echo(f"  agents  {Path(instance.data_dir) / 'agents'}" if "agents_dir" not in given else "", nl=True)
         click.echo(f"  log     {location.log_file}")
         click.echo("Next: caxton create hello --template assistant, then caxton chat hello")
 
@@ -143,7 +141,7 @@ def _start(session: Session, command: list[str], flags: dict[str, str | None]) -
 def _stop(session: Session, instance: Any, timeout: float, force: bool) -> None:
     from caxton.process import daemon
 
-    with _spinner(session, "Waiting for turns to finish"):
+    with spinner(session, "Waiting for turns to finish"):
         stopped = daemon.stop(instance, timeout=timeout, force=force)
     if not stopped:
         raise CaxtonError(
@@ -151,16 +149,6 @@ def _stop(session: Session, instance: Any, timeout: float, force: bool) -> None:
             f"Server {instance.pid} did not end within {timeout:g} s.",
             hint="Wait longer with `--timeout`, or kill it with `--force`; what it accepted is kept.",
         )
-
-
-def _spinner(session: Session, what: str) -> Any:
-    from contextlib import nullcontext
-
-    if not sys.stderr.isatty() or session.json:
-        return nullcontext()
-    from caxton.cli.tables import waiting
-
-    return waiting(session, what)
 
 
 def _arguments(flags: dict[str, str | None]) -> list[str]:

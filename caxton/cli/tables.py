@@ -1,8 +1,7 @@
 """Tables, times and markers for people; rich is imported here and nowhere above."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -55,20 +54,10 @@ def print_fields(session: Session, fields: Sequence[tuple[str, object]]) -> None
 def moment(at: float | None) -> str:
     """A time as people say it: how long ago for the last day, the date before that."""
     if at is None:
-        return "–"
+        return "never"
     then = datetime.fromtimestamp(at, UTC)
     seconds = (datetime.now(UTC) - then).total_seconds()
     for limit, unit, size in ((60, "s", 1), (3600, "min", 60), (86400, "h", 3600)):
         if seconds < limit:
             return f"{max(0, int(seconds / size))} {unit} ago"
     return then.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-@contextmanager
-def waiting(session: Session, what: str) -> Iterator[None]:
-    """A spinner on a terminal while something takes its time; nothing elsewhere."""
-    if not (sys.stderr.isatty() and not session.json):
-        yield
-        return
-    with console(session, err=True).status(what):
-        yield

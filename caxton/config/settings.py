@@ -114,6 +114,16 @@ def diagnose_settings(source: Source, *, kinds: Collection[str]) -> list[Diagnos
     return locate(source, found) if found else []
 
 
+def configured_providers(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> list[str]:
+    """The names of the providers that hold here, whatever else is wrong in the server file."""
+    file = find_file(flags, environ, cwd)
+    try:
+        listed = parse(read_source(file)).get("providers") if file else None
+    except ConfigurationError:
+        listed = None
+    return sorted({*DEFAULT_PROVIDERS, *(listed if isinstance(listed, dict) else ())})
+
+
 def _read(file: Path, kinds: Collection[str]) -> tuple[ServerFile, list[Diagnostic]]:
     try:
         source = read_source(file)

@@ -1,6 +1,5 @@
 """The PID file: which server holds a data directory, for whoever wants to reach or stop it."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,9 @@ from pathlib import Path
 import msgspec
 
 from caxton.domain.errors import CaxtonError, Code
+
+PROC = Path("/proc")
+"""Linux's processes as files, far quicker to ask than through psutil."""
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +66,10 @@ def birth_of(pid: int) -> str:
 
     A PID is used again by the system, but not with the same beginning.
     """
-    if sys.platform == "linux":
+    if (PROC / "self" / "stat").is_file():
         try:
             # The state and the start time (fields 3 and 22 of proc_pid_stat(5)) follow the parenthesised name.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             return ""
         return "" if fields[0] in "ZX" else fields[19]

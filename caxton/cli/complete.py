@@ -1,0 +1,28 @@
+"""Completion of what only the server knows."""
+
+import os
+
+import click
+
+from caxton.cli.session import Session
+
+
+def agent_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The agents whose names begin so; none where no server answers at once."""
+    from caxton.cli.client import Client
+    from caxton.domain.errors import CaxtonError
+    from caxton.service.api.agents import LIST
+
+    session = Session(environ=os.environ)
+    try:
+        answer = Client(session.location().url, timeout=1).call(LIST)
+    except CaxtonError:
+        return []  # a shell waits for this: no words, no delay
+    return [agent.name for agent in answer.agents if agent.name.startswith(incomplete)]
+
+
+def template_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The templates whose names begin so."""
+    from caxton.config.templates import list_templates
+
+    return [template.name for template in list_templates() if template.name.startswith(incomplete)]

@@ -1,0 +1,129 @@
+"""`caxton message`: send messages to agents, and look at them."""
+
+import sys
+
+import click
+
+from caxton.cli.complete import agent_name
+from caxton.cli.session import CaxtonGroup, Session, pass_session
+from caxton.service.api import messages
+from caxton.service.api.messages import ReplyDelta, SendMessage
+
+
+@click.group(cls=CaxtonGroup)
+def message() -> None:
+    """Send messages to agents, and look at them."""
+
+
+@message.command()
+@click.argument("agent", shell_complete=agent_name)
+@click.argument("text", required=False)
+@click.option("--conversation", help='The conversation to go on with; "new" begins another.')
+@click.option("--stream/--no-stream", default=None, help="Show the answer as it comes.  [default: on a terminal]")
+@pass_session
+def send(session: Session, agent: str, text: str | None, conversation: str | None, stream: bool | None) -> None:
+    """Send a message and print the answer. Without TEXT, or with "-", it is read from standard input."""
+    if text in (None, "-"):
+        text = sys.stdin.read()
+    if not text or not text.strip():
+        raise click.UsageError("There is no text to send.")
+    body = SendMessage(text=text, conversation_id=conversation)
+    client = session.client()
+    if stream is None:
+        stream = session.interactive
+    if stream and not session.json:
+        for event in client.stream(messages.SEND, path={"name": agent}, body=body):
+            if isinstance(event, ReplyDelta):
+                click.echo(event.text, nl=False)
+        click.echo()
+        return
+    from caxton.cli.waiting import spinner
+
+    with spinner(session, f"{agent} is thinking"):
+        reply = client.call(messages.SEND, path={"name": agent}, body=body)
+    session.show(reply, lambda: click.echo(reply.text))
+
+
+@message.command("list")
+@click.argument("agent", shell_complete=agent_name)
+@click.option("--conversation", help="Only this conversation.")
+@click.option("--limit", default=20, show_default=True, help="Newest messages to show.")
+@click.option("--before", help="Only messages older than the one with this id.")
+@pass_session
+def list_(session: Session, agent: str, conversation: str | None, limit: int, before: str | None) -> None:
+    """List an agent's messages, newest first."""
+    query = {"conversation_id": conversation, "limit": limit, "before": before}
+    answer = session.client().call(messages.LIST, path={"name": agent}, query=query)
+
+    def people() -> None:
+        from caxton.cli.tables import moment, print_table
+
+        rows = [
+            (m.id, moment(m.created_at), m.sender, m.receiver, m.performative, m.state, _line(m.text))
+            for m in answer.messages
+        ]
+        print_table(session, ("ID", "WHEN", "FROM", "TO", "ACT", "STATE", "TEXT"), rows)
+
+    session.show(answer, people)
+
+
+@message.command()
+@click.argument("id")
+@pass_session
+def show(session: Session, id: str) -> None:
+    """Show a stored message."""
+    answer = session.client().call(messages.SHOW, path={"id": id})
+
+    def people() -> None:
+        from caxton.cli.tables import moment, print_fields
+
+        print_fields(
+            session,
+            [
+                ("id", answer.id),
+                ("act", answer.performative),
+                ("from", answer.sender),
+                ("to", answer.receiver),
+                ("conversation", answer.conversation_id),
+                ("when", moment(answer.created_at)),
+                ("in reply to", answer.in_reply_to),
+                ("state", answer.state),
+                ("error", answer.content.get("error", {}).get("message")),
+                ("text", answer.text.strip()),
+            ],
+        )
+
+    session.show(answer, people)
+
+
+@message.command()
+@click.argument("id")
+@pass_session
+def trace(session: Session, id: str) -> None:
+    """Show what the model was sent to answer a message, and how long everything took."""
+    answer = session.client().call(messages.TRACE, path={"id": id})
+
+    def people() -> None:
+        from caxton.cli.tables import print_fields
+
+        print_fields(
+            session,
+            [
+                ("agent", f"{answer.agent} {answer.agent_version}"),
+                ("provider", f"{answer.provider} {answer.model}"),
+                ("waited", f"{answer.waited:.3f} s"),
+                ("first token", f"{answer.first_token:.3f} s" if answer.first_token else None),
+                ("duration", f"{answer.duration:.3f} s"),
+                ("prompt", f"{answer.prompt_tokens} tokens, {answer.left_out} earlier turns left out"),
+                ("error", answer.error.message if answer.error else None),
+                *((f"→ {part.role}", part.content.strip()) for part in answer.prompt),
+                ("← reply", answer.reply.strip()),
+            ],
+        )
+
+    session.show(answer, people)
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:59]}…"
