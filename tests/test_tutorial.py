@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from acceptance_support import free_port, until
+from support.server import free_port, until
 
 TUTORIAL = Path(__file__).parent.parent / "tutorial" / "first-agent.md"
 BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -45,7 +45,7 @@ def test_the_tutorial_works_as_written(tmp_path):
                 case "python", "":
                     outputs.append(run([sys.executable, "-c", here]))
                 case "toml", name if name:
-                    file = Path(name.replace("~", str(tmp_path)))
+                    file = tmp_path / name.replace("~", str(tmp_path))
                     file.write_text(here, encoding="utf-8")
                     if file.parent != tmp_path:
                         shows = ["caxton", "agent", "show", "my-agent", "--output", "json"]
@@ -54,7 +54,13 @@ def test_the_tutorial_works_as_written(tmp_path):
                 case _:
                     pytest.fail(f"a block of the tutorial says neither what it is nor that it is not run: {info!r}")
     finally:
-        subprocess.run(["caxton", "server", "stop", "--force"], env=env, capture_output=True, timeout=60, check=False)
+        subprocess.run(
+            [sys.executable, "-m", "caxton", "server", "stop", "--force"],
+            env=env,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
     said = "\n".join(outputs)
     assert "my-agent" in said
     assert "event: reply" in said

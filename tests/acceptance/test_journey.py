@@ -4,7 +4,7 @@ import os
 import signal
 
 import psutil
-from conftest import until
+from support.server import until
 
 AGENT = """\
 name = "my-agent"

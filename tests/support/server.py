@@ -1,4 +1,4 @@
-"""A real server for the acceptance tests: its own process, data directory and port, driven by CLI and HTTP."""
+"""A real Caxton for tests: the command in an environment of its own, with data directory and port."""
 
 import json
 import os
@@ -8,11 +8,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 DEADLINE = 60.0
 
@@ -91,35 +89,3 @@ def until(happened: Callable[[], Any], what: str, deadline: float = 15.0) -> Any
             return value
         assert time.monotonic() < end, f"{what} did not happen within {deadline:g} s"
         time.sleep(0.02)
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    """The command, with a server stopped at the end if the test left one running."""
-    cli = Cli(tmp_path, free_port())
-    yield cli
-    cli.run("server", "stop", "--force")
-
-
-@pytest.fixture
-def server(cli: Cli) -> Cli:
-    """The command, and a server on the embedded model that it started."""
-    cli("server", "start")
-    return cli
-
-
-SCRIPTED = """
-[server]
-default_provider = "scripted"
-
-[providers.scripted]
-kind = "scripted"
-"""
-
-
-@pytest.fixture
-def scripted(cli: Cli) -> Cli:
-    """The command, and a server whose default provider is the scripted one: it echoes."""
-    (cli.directory / "caxton.toml").write_text(SCRIPTED)
-    cli("server", "start")
-    return cli
