@@ -33,6 +33,7 @@ from caxton.service.server import ServerService
 from caxton.service.templates import TemplateService
 from caxton.storage.agents import SqliteAgentStore
 from caxton.storage.database import open_database
+from caxton.telemetry.logs import configure_logging
 
 
 class Caxton(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ class Caxton(msgspec.Struct, frozen=True, kw_only=True):
     services: Mapping[str, object]
 
 
-__all__ = ["Caxton", "load_server_settings", "open_caxton", "provider_kinds", "server_url"]
+__all__ = ["Caxton", "configure_logging", "load_server_settings", "open_caxton", "provider_kinds", "server_url"]
 
 
 def load_server_settings(

@@ -17,8 +17,7 @@ from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 from caxton.domain.settings import ServerSettings
 from caxton.process.pidfile import Instance, hold
 from caxton.server.app import create_app
-from caxton.telemetry.logs import configure_logging
-from caxton.wiring import load_server_settings, open_caxton, server_url
+from caxton.wiring import configure_logging, load_server_settings, open_caxton, server_url
 
 log = logging.getLogger(__name__)
 
