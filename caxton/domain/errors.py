@@ -27,6 +27,7 @@ class Code(StrEnum):
     AGENT_NOT_FOUND = "agent_not_found"
     AGENT_NOT_RUNNING = "agent_not_running"
     BODY_INVALID = "body_invalid"
+    BODY_MALFORMED = "body_malformed"
     BODY_TOO_LARGE = "body_too_large"
     CONFIGURATION_INVALID = "configuration_invalid"
     CONTEXT_TOO_LONG = "context_too_long"
@@ -88,6 +89,9 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_USAGE,
         "The request body does not fit the operation",
         "The message names the field and what was expected; see /docs.",
+    ),
+    Code.BODY_MALFORMED: CodeInfo(
+        400, EXIT_USAGE, "The request body is not the JSON it begins as", "The message says where it breaks off."
     ),
     Code.BODY_TOO_LARGE: CodeInfo(
         413, EXIT_USAGE, "The request body is too large", "Send less, or raise `max_body_bytes` in `[server]`."

@@ -131,7 +131,7 @@ class LocalProvider:
             "model": self._name(),
             "context_length": self._context_length,
             "parallel": self._settings.parallel,
-            "threads": self._settings.threads or os.cpu_count() or 1,
+            "threads": self._settings.threads or max(1, (os.cpu_count() or 1) // 2),
         }
         process = await start_model(task, self._log_file)
         try:

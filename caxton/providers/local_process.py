@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import secrets
 import subprocess
 import sys
@@ -59,6 +60,9 @@ async def start_model(task: Mapping[str, object], log_file: Path) -> ModelProces
     ProviderError `provider_unavailable` where the model cannot be loaded.
     """
     key = secrets.token_urlsafe(24)
+    # llama.cpp's threads meet after every step, and wait there spinning unless told to sleep (OpenMP 5.0, §6.7). With
+    # other work on the processors a spinning thread keeps off the very one it waits for: answers take twenty times as
+    # long. For the same reason a model has no more threads than half the processors unless the settings give it more.
     with log_file.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -67,6 +71,7 @@ async def start_model(task: Mapping[str, object], log_file: Path) -> ModelProces
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            env={"OMP_WAIT_POLICY": "passive", **os.environ},
             # Out of reach of the terminal's Ctrl-C, which is for the server to act on.
             start_new_session=True,
         )

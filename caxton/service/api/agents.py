@@ -6,7 +6,7 @@ from caxton.domain.agent import AgentActivity, AgentDefinition, ReloadOutcome, R
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import Code
 from caxton.domain.lifecycle import AgentState, LifecycleEvent
-from caxton.service.api.operation import BodyKind, Operation
+from caxton.service.api.operation import BodyKind, Operation, PageSize
 
 
 class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class CreateQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
-    limit: int = 50
+    limit: PageSize = 50
 
 
 LIST = Operation(

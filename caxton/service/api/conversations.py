@@ -5,7 +5,7 @@ import msgspec
 from caxton.domain.errors import Code
 from caxton.domain.message import Conversation
 from caxton.service.api.messages import MessageView
-from caxton.service.api.operation import Operation
+from caxton.service.api.operation import Operation, PageSize
 
 
 class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +29,12 @@ class ConversationReset(msgspec.Struct, frozen=True, kw_only=True):
 
 class ConversationsQuery(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
-    limit: int = 50
+    limit: PageSize = 50
     before: str | None = None
 
 
 class ConversationQuery(msgspec.Struct, frozen=True, kw_only=True):
-    limit: int = 100
+    limit: PageSize = 100
 
 
 LIST = Operation(

@@ -9,7 +9,7 @@ from caxton.domain.errors import Code
 from caxton.domain.message import MessageState
 from caxton.domain.message import StoredMessage as Stored
 from caxton.domain.turn import TurnTrace
-from caxton.service.api.operation import BodyKind, Operation
+from caxton.service.api.operation import BodyKind, Operation, PageSize
 
 
 class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,7 +98,7 @@ class MessageList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessagesQuery(msgspec.Struct, frozen=True, kw_only=True):
-    limit: int = 50
+    limit: PageSize = 50
     before: str | None = None
     conversation_id: str | None = None
 

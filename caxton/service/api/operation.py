@@ -4,12 +4,15 @@ Routes, request decoding, OpenAPI, the reference docs and the CLI's client are a
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from caxton.domain.errors import Code
+
+PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""How many entries of a list are asked for."""
 
 
 class BodyKind(StrEnum):
