@@ -36,19 +36,19 @@ help: ## Show this list
 install: $(RUN_READY) ## Install Caxton into .venv, and nothing else
 
 run: $(RUN_READY) ## Install, start the server, and get an answer from the example agent
-	@if $(BIN)/caxton server status >/dev/null 2>&1; then echo "A Caxton server runs already; using it."; \
-	else $(BIN)/caxton server start; fi
-	@if $(BIN)/caxton agent show hello >/dev/null 2>&1; then echo "The agent 'hello' is there already."; \
-	else $(BIN)/caxton create --config examples/hello.toml; fi
+	@$(BIN)/caxton server status >/dev/null 2>&1 || $(BIN)/caxton server start >/dev/null
+	@$(BIN)/caxton server status | sed -n 1p
+	@$(BIN)/caxton agent show hello >/dev/null 2>&1 || $(BIN)/caxton create --config examples/hello.toml >/dev/null
 	@printf '\nYou:   %s\nhello: ' "$(QUESTION)"
-	@$(BIN)/caxton message send hello "$(QUESTION)"
-	@printf '%s\n' "" \
-	    "Unless you configured another, that was the embedded model: tiny, private, and often wrong. From here:" \
-	    "  $(BIN)/caxton chat hello     talk to it" \
-	    "  edit $${CAXTON_DATA_DIR:-~/.caxton}/agents/hello.toml and save: it changes at once" \
-	    "  http://127.0.0.1:$${CAXTON_PORT:-8080}/docs   the HTTP API" \
-	    "  tutorial/first-agent.md      your own agent in ten minutes, and a better model" \
-	    "  make stop                    stop the server; agents and conversations are kept"
+	@$(BIN)/caxton message send hello --conversation new "$(QUESTION)"
+	@printf '\n%s\n\n' "Unless you chose another, that was the embedded model: tiny, private, and often wrong. Go on with"
+	@printf '  %-27s  %s\n' \
+	    "$(BIN)/caxton chat hello" "talk to it" \
+	    "$(BIN)/caxton --help" "everything else that you can ask of it" \
+	    "tutorial/first-agent.md" "your own agent in ten minutes, and a better model" \
+	    "http://127.0.0.1:$${CAXTON_PORT:-8080}/docs" "the HTTP API" \
+	    "make stop" "stop the server; agents and conversations are kept"
+	@printf '\n%s\n' "The agent is a file: edit $${CAXTON_DATA_DIR:-~/.caxton}/agents/hello.toml, save: it has changed."
 
 stop: ## Stop the server
 	@$(BIN)/caxton server stop

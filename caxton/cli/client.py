@@ -6,6 +6,7 @@ A full HTTP library takes longer to import than most commands take to run.
 import http.client
 import ssl
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ class ProblemBody(msgspec.Struct, frozen=True):
     """What the client reads of a problem document."""
 
     detail: str
-    code: Code = Code.INTERNAL
+    code: str
     why: str = ""
     hint: str = ""
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -55,9 +56,9 @@ class Client:
         `accept` are statuses beyond 2xx whose body is an answer too.
         """
         answer = self._request(operation, path or {}, query, body, "application/json")
-        with answer:
+        with answer, self._reading():
             data = answer.read()
-        if answer.status >= 400 and answer.status not in accept:
+        if answer.status >= 300 and answer.status not in accept:
             raise self._error(answer.status, data)
         try:
             return msgspec.json.decode(data, type=operation.response)
@@ -65,50 +66,93 @@ class Client:
             raise self._not_caxton(f"its answer could not be read ({error})") from error
 
     def stream(self, operation: Operation, *, path: dict[str, str], body: object = None) -> Iterator[ReplyEvent]:
-        """Carry out an operation that streams; its events as they come."""
+        """Carry out an operation that streams; its events as they come, up to the whole reply."""
         answer = self._request(operation, path, None, body, "text/event-stream")
-        with answer:
-            if answer.status >= 400:
+        with answer, self._reading():
+            if answer.status >= 300:
                 raise self._error(answer.status, answer.read())
-            try:
-                for event in sse_events(iter(answer.readline, b"")):
-                    if event.name == "error":
-                        raise self._error(answer.status, event.data.encode())
-                    if kind := EVENTS.get(event.name):
+            for event in sse_events(iter(answer.readline, b"")):
+                if event.name == "error":
+                    raise self._error(answer.status, event.data.encode())
+                if kind := EVENTS.get(event.name):
+                    try:
                         yield msgspec.json.decode(event.data, type=kind)
-            except (OSError, http.client.HTTPException) as error:
-                raise CaxtonError(
-                    Code.SERVER_UNREACHABLE, "The connection broke in the middle of the answer.", why=str(error)
-                ) from error
+                    except msgspec.MsgspecError as error:
+                        raise self._not_caxton(f"its {event.name!r} event could not be read ({error})") from error
+                    if kind is Reply:
+                        return
+            raise ConnectionError("It ended before the whole reply.")
 
     def _request(
         self, operation: Operation, path: dict[str, str], query: dict[str, Any] | None, body: object, accept: str
     ) -> http.client.HTTPResponse:
-        headers = {"accept": accept}
+        headers = {"accept": accept, "connection": "close"}
         data = None
-        if isinstance(body, str):
-            data, headers["content-type"] = body.encode(errors="replace"), "text/plain; charset=utf-8"
-        elif body is not None:
-            data, headers["content-type"] = msgspec.json.encode(body), "application/json"
         try:
-            connection = self._connection()
-            connection.request(operation.method, operation.url(path, query), body=data, headers=headers)
+            target = operation.url(path, query)
+            if isinstance(body, str):
+                data, headers["content-type"] = body.encode(), "text/plain; charset=utf-8"
+            elif body is not None:
+                data, headers["content-type"] = msgspec.json.encode(body), "application/json"
+        except UnicodeEncodeError as error:
+            raise CaxtonError(
+                Code.BODY_MALFORMED,
+                f"The text is not UTF-8 from character {error.start + 1} on.",
+                hint="Convert it first, as in `iconv -f latin1 -t utf-8`.",
+            ) from error
+        connection, prefix = self._connection()
+        try:
+            connection.request(operation.method, prefix + target, body=data, headers=headers)
             return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        except TimeoutError as error:
+            connection.close()
+            raise CaxtonError(
+                Code.SERVER_UNREACHABLE,
+                f"The server at {self.url} did not answer within {self._timeout:g} s.",
+                hint="What it accepted it goes on with; look at `caxton server status` and `caxton logs`.",
+            ) from error
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            connection.close()
             raise CaxtonError(
                 Code.SERVER_UNREACHABLE, f"No Caxton server answers at {self.url}.", why=str(error)
             ) from error
 
-    def _connection(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CaxtonError(
-                Code.SERVER_UNREACHABLE, f"{self.url!r} is not the URL of a server.", hint="Write http://host:port."
-            )
+    def _connection(self) -> tuple[http.client.HTTPConnection, str]:
+        """A connection that is not open yet, and what goes before every path: a proxy may keep us in a folder."""
+        try:
+            parts = urlsplit(self.url)
+            host, port, prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+        except ValueError as error:
+            raise self._no_url(str(error)) from error
+        if not host:
+            raise self._no_url()
+        if parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=self._timeout), prefix
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=self._timeout, context=context)
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=self._timeout)
+            return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=context), prefix
+        raise self._no_url()
+
+    def _no_url(self, why: str = "") -> CaxtonError:
+        return CaxtonError(
+            Code.SERVER_UNREACHABLE,
+            f"{self.url!r} is not the URL of a server.",
+            why=why,
+            hint="Write http://host:port.",
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Says that the connection broke when it does in the block."""
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            raise CaxtonError(
+                Code.SERVER_UNREACHABLE,
+                "The connection broke in the middle of the answer.",
+                why=str(error),
+                hint="What the server accepted it goes on with; look at `caxton server status` and `caxton logs`.",
+            ) from error
 
     def _error(self, status: int, data: bytes) -> CaxtonError:
         try:
@@ -117,7 +161,9 @@ class Client:
             return self._not_caxton(f"it answered with status {status}")
         if body.diagnostics:
             return ConfigurationError(body.diagnostics)
-        return CaxtonError(body.code, body.detail, why=body.why, hint=body.hint)
+        # A newer server may have errors that this client has never heard of.
+        code = Code(body.code) if body.code in set(Code) else Code.INTERNAL
+        return CaxtonError(code, body.detail, why=body.why, hint=body.hint)
 
     def _not_caxton(self, how: str) -> CaxtonError:
         return CaxtonError(

@@ -1,15 +1,15 @@
 """The format of agent files, and how a file becomes a definition."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from itertools import islice
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
 
-from caxton.config.check import FileModel, did_you_mean, findings
-from caxton.config.codes import Problem
-from caxton.config.toml import Finding, locate, parse
+from caxton.config.agent_rules import rules
+from caxton.config.check import MOST, FileModel, findings, shown, wrong
+from caxton.config.toml import locate, parse
 from caxton.config.units import read_duration, read_size
 from caxton.domain.agent import (
     AgentDefinition,
@@ -22,10 +22,9 @@ from caxton.domain.agent import (
     ResourceLimits,
     Source,
 )
-from caxton.domain.diagnostics import Diagnostic, Severity
+from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
-from caxton.domain.identifiers import is_agent_name
-from caxton.domain.prompt import BUILT_IN, placeholders
+from caxton.domain.identifiers import AGENT_NAME, is_agent_name
 
 SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
@@ -35,55 +34,52 @@ CAPABILITY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(:v[1-9]\d*)?")
 TOOL_PATTERN = re.compile(r"[A-Za-z0-9_*-]+\.[A-Za-z0-9_*.-]+|\*")
 
 
-def _wrong(message: str, hint: str = "") -> PydanticCustomError:
-    # The words may hold braces, which the error would take for its own placeholders.
-    return PydanticCustomError("caxton", "{words}", {"words": message, "hint": hint})
-
-
 def _name(name: str) -> str:
     if is_agent_name(name):
         return name
     mended = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64]
     hint = f"Try {mended!r}." if is_agent_name(mended) else ""
-    raise _wrong(f"{name!r} is not a name: 3 to 64 lower-case letters, digits and single hyphens between them", hint)
+    message = f"{shown(name)} is not a name: 3 to 64 lower-case letters, digits and single hyphens between them"
+    raise wrong(message, hint)
 
 
 def _prompt(text: str) -> str:
     if text.strip():
         return text
-    raise _wrong("'system_prompt' is empty", "Tell the agent in a sentence or two who it is and what it does.")
+    raise wrong("'system_prompt' is empty", "Tell the agent in a sentence or two who it is and what it does.")
 
 
 def _version(text: str) -> str:
     if SEMVER.fullmatch(text):
         return text
-    raise _wrong(f"'version' has to be a semantic version such as \"1.0.0\", not {text!r}")
+    raise wrong(f"'version' has to be a semantic version such as \"1.0.0\", not {shown(text)}")
 
 
 def _capability(text: str) -> str:
     if CAPABILITY.fullmatch(text):
         return text
-    raise _wrong(f'a capability is written "data-analysis" or "charts:v2", not {text!r}')
+    raise wrong(f'a capability is written "data-analysis" or "charts:v2", not {shown(text)}')
 
 
 def _tool(text: str) -> str:
     if TOOL_PATTERN.fullmatch(text):
         return text
-    raise _wrong(f'a tool pattern is written "server.tool" or "server.*", not {text!r}')
+    raise wrong(f'a tool pattern is written "server.tool" or "server.*", not {shown(text)}')
 
 
 def _duration(value: Any) -> float:
     try:
         return read_duration(value)
-    except ValueError as error:
-        raise _wrong(str(error), 'Write "60s", "2m" or "1m30s", or a number of seconds.') from None
+    except ValueError:
+        hint = 'Write "60s", "2m" or "1m30s", or a number of seconds.'
+        raise wrong(f"{shown(value)} is not a duration", hint) from None
 
 
 def _size(value: Any) -> int:
     try:
         return read_size(value)
-    except ValueError as error:
-        raise _wrong(str(error), 'Write "512MB" or "2GB", or a number of bytes.') from None
+    except ValueError:
+        raise wrong(f"{shown(value)} is not a size", 'Write "512MB" or "2GB", or a number of bytes.') from None
 
 
 def _parameter(value: Any) -> str:
@@ -91,12 +87,20 @@ def _parameter(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str | int | float):
         return str(value)
-    raise _wrong(f"a parameter is text, a number, true or false, not {value!r}")
+    raise wrong(f"a parameter is text, a number, true or false, not {shown(value)}")
 
 
-Capability = Annotated[str, AfterValidator(_capability)]
-Duration = Annotated[float, BeforeValidator(_duration)]
-Size = Annotated[int, BeforeValidator(_size)]
+def _schema(pattern: re.Pattern[str], **more: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$", **more})
+
+
+Name = Annotated[str, AfterValidator(_name), _schema(AGENT_NAME, minLength=3, maxLength=64)]
+Version = Annotated[str, AfterValidator(_version), _schema(SEMVER)]
+Capability = Annotated[str, AfterValidator(_capability), _schema(CAPABILITY)]
+ToolPattern = Annotated[str, AfterValidator(_tool), _schema(TOOL_PATTERN)]
+Parameter = Annotated[str, BeforeValidator(_parameter, json_schema_input_type=str | float | bool)]
+Duration = Annotated[float, Field(gt=0, le=86400), BeforeValidator(_duration, json_schema_input_type=str | float)]
+Size = Annotated[int, Field(ge=1, lt=2**63), BeforeValidator(_size, json_schema_input_type=str | int)]
 
 
 class LlmTable(FileModel):
@@ -132,8 +136,8 @@ class MemoryTable(FileModel):
 class ResourcesTable(FileModel):
     """`[resources]`: the agent's limits."""
 
-    max_execution_time: Duration = Field(60.0, gt=0, le=86400, description='Longest turn: "60s", "2m", "1m30s".')
-    memory: Size | None = Field(None, ge=1, description='Memory of the agent\'s tools: "512MB".')
+    max_execution_time: Duration = Field(60.0, description='Longest turn: "60s", "2m", "1m30s".')
+    memory: Size | None = Field(None, description='Memory of the agent\'s tools: "512MB".')
     concurrent_tools: int = Field(4, ge=1, le=100, description="Tool calls at once.")
     concurrent_turns: int = Field(4, ge=1, le=1000, description="Conversations answered at once.")
 
@@ -141,25 +145,19 @@ class ResourcesTable(FileModel):
 class AgentFile(FileModel):
     """An agent file."""
 
-    name: Annotated[str, AfterValidator(_name)] = Field(
-        description="3 to 64 characters in kebab-case; the agent's address."
-    )
+    name: Name = Field(description="3 to 64 characters in kebab-case; the agent's address.")
     system_prompt: Annotated[str, AfterValidator(_prompt)] = Field(description="Who the agent is and what it does.")
-    version: Annotated[str, AfterValidator(_version)] = Field(
-        "0.1.0", description="Semantic version of the definition."
-    )
+    version: Version = Field("0.1.0", description="Semantic version of the definition.")
     description: str = Field("", description="One line for people and for other agents.")
     capabilities: list[Capability] = Field([], description='What it can do for others: "data-analysis", "charts:v2".')
     requires: list[Capability] = Field([], description="Capabilities of other agents that it needs.")
-    tools: list[Annotated[str, AfterValidator(_tool)]] = Field([], description='Tools it may call: "files.read_*".')
+    tools: list[ToolPattern] = Field([], description='Tools it may call: "files.read_*".')
     llm_provider: str | None = Field(None, description="A provider's name; the server's default where left out.")
     llm: LlmTable = LlmTable()
     user_prompt_template: str | None = Field(
         None, description="Wraps each message: {{request}}, {{context}}, {{timestamp}} and your parameters."
     )
-    parameters: dict[str, Annotated[str, BeforeValidator(_parameter)]] = Field(
-        {}, description="Values for the template's own placeholders."
-    )
+    parameters: dict[str, Parameter] = Field({}, description="Values for the template's own placeholders.")
     conversation: ConversationTable = ConversationTable()
     memory: MemoryTable = MemoryTable()
     resources: ResourcesTable = ResourcesTable()
@@ -202,7 +200,7 @@ def load_definition(source: Source, *, providers: Collection[str]) -> LoadedDefi
     `providers` are the names that `llm_provider` may choose from.
     """
     data = parse(source)
-    found: list[Finding] = [*_rules(data, providers)]
+    found = [*islice(rules(data, providers), MOST)]
     file = None
     try:
         file = AgentFile.model_validate(data)
@@ -220,59 +218,3 @@ def diagnose(source: Source, *, providers: Collection[str]) -> list[Diagnostic]:
         return list(load_definition(source, providers=providers).warnings)
     except ConfigurationError as error:
         return list(error.diagnostics)
-
-
-def _rules(data: dict[str, Any], providers: Collection[str]) -> Iterator[Finding]:
-    """What no single value can tell. Looks at raw data, so that it speaks even where other things are wrong."""
-    provider = data.get("llm_provider")
-    if isinstance(provider, str) and provider not in providers:
-        yield Finding(
-            ("llm_provider",),
-            Problem.UNKNOWN_PROVIDER,
-            f"there is no provider {provider!r}; configured are: {', '.join(sorted(providers))}",
-            did_you_mean(provider, providers) or f"Add [providers.{provider}] to caxton.toml, or choose one of these.",
-        )
-    yield from _template_rules(data)
-    yield from _without_effect(data)
-
-
-def _template_rules(data: dict[str, Any]) -> Iterator[Finding]:
-    template, parameters = data.get("user_prompt_template"), data.get("parameters", {})
-    if not isinstance(template, str) or not isinstance(parameters, dict):
-        return
-    known = BUILT_IN | parameters.keys()
-    for name in sorted({name for name, _ in placeholders(template)} - known):
-        yield Finding(
-            ("user_prompt_template",),
-            Problem.UNKNOWN_PLACEHOLDER,
-            f"nothing fills the placeholder {{{{{name}}}}}",
-            did_you_mean(name, known) or f"Add {name!r} to [parameters].",
-        )
-    for name in sorted(parameters.keys() & BUILT_IN):
-        yield Finding(
-            ("parameters", name),
-            Problem.INVALID_VALUE,
-            f"{name!r} is filled by the server itself",
-            "Choose another name.",
-        )
-
-
-def _without_effect(data: dict[str, Any]) -> Iterator[Finding]:
-    """Keys that this version understands and does not act on."""
-
-    def table(name: str) -> dict[str, Any]:
-        value = data.get(name, {})
-        return value if isinstance(value, dict) else {}
-
-    idle = [
-        (("tools",), bool(data.get("tools"))),
-        (("requires",), bool(data.get("requires"))),
-        (("memory", "enabled"), table("memory").get("enabled") is True),
-        (("conversation", "strategy"), table("conversation").get("strategy") in ("summarize", "persist")),
-        (("resources", "memory"), "memory" in table("resources")),
-        (("resources", "concurrent_tools"), "concurrent_tools" in table("resources")),
-    ]
-    for path, used in idle:
-        if used:
-            message = f"{'.'.join(path)!r} has no effect in this version"
-            yield Finding(path, Problem.NO_EFFECT_YET, message, at_key=True, severity=Severity.WARNING)

@@ -1,23 +1,18 @@
 """From a model's complaints to findings that teach."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from caxton.config.codes import Problem
-from caxton.config.toml import Finding, KeyPath
+from caxton.config.places import KeyPath
+from caxton.config.toml import SECRET, Finding
 
-KINDS = {
-    str: "text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    dict: "a table",
-}
 EXPECTED = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
@@ -28,7 +23,14 @@ EXPECTED = {
     "dict_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
+    # What an environment variable or an option says is text, and does not read as what it should be.
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
 }
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 60
+MOST = 100
+"""Problems told of one file. Nobody reads more; each has its line, and the file may be one long line of problems."""
 
 
 class FileModel(BaseModel):
@@ -38,8 +40,8 @@ class FileModel(BaseModel):
 
 
 def findings(model: type[FileModel], error: ValidationError) -> Iterator[Finding]:
-    """A finding for each of the model's complaints about a file's data."""
-    for one in error.errors(include_url=False):
+    """A finding for each of the model's complaints about a file's data, up to `MOST`."""
+    for one in error.errors(include_url=False)[:MOST]:
         path: KeyPath = one["loc"]
         key, value = ".".join(str(part) for part in path), one["input"]
         match one["type"]:
@@ -54,24 +56,49 @@ def findings(model: type[FileModel], error: ValidationError) -> Iterator[Finding
                 yield Finding(
                     path,
                     Problem.WRONG_TYPE,
-                    f"{key!r} has to be {EXPECTED[kind]}, not {_shown(value)}",
+                    f"{key!r} has to be {EXPECTED[kind]}, not {shown(value)}",
                     _quotes(kind, value),
                 )
             case "literal_error":
                 choices = _choices(one["ctx"]["expected"])
-                message = f"{key!r} has to be one of {', '.join(choices)}, not {_shown(value)}"
-                yield Finding(path, Problem.INVALID_VALUE, message, did_you_mean(str(value), choices))
-            case _:
-                hint = one.get("ctx", {}).get("hint", "")
-                words = one["msg"].removeprefix("Input should be ").removeprefix("Value should ")
-                message = words if one["type"] == "caxton" else f"{key!r} has to be {words}, not {_shown(value)}"
+                message = f"{key!r} has to be one of {', '.join(choices)}, not {shown(value)}"
+                hint = did_you_mean(value, choices) if isinstance(value, str) else ""
                 yield Finding(path, Problem.INVALID_VALUE, message, hint)
+            case "caxton":
+                secret = one["ctx"].get("secret", False)
+                code = Problem.SECRET_IN_FILE if secret else Problem.INVALID_VALUE
+                yield Finding(path, code, one["msg"], one["ctx"]["hint"], secret=secret)
+            case "too_long":
+                most, actual = one["ctx"]["max_length"], one["ctx"]["actual_length"]
+                message = f"{key!r} may have at most {most} entries, not {actual}"
+                yield Finding(path, Problem.INVALID_VALUE, message)
+            case _:
+                words = one["msg"].removeprefix("Input should be ")
+                yield Finding(path, Problem.INVALID_VALUE, f"{key!r} has to be {words}, not {shown(value)}")
+
+
+def wrong(message: str, hint: str = "", *, secret: bool = False) -> PydanticCustomError:
+    """What a validator raises: an error in our own words. The value of a `secret` is shown nowhere."""
+    # The words may hold braces, which the error would take for its own placeholders.
+    return PydanticCustomError("caxton", "{words}", {"words": message, "hint": hint, "secret": secret})
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, shortened."""
+    text = SHORT.repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The hint that names the nearest of the known words; empty where none is near."""
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"Did you mean {nearest[0]!r}?" if nearest else ""
+    nearest = _nearest(word, known)
+    return f"Did you mean {nearest!r}?" if nearest else ""
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    by_folded = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None
 
 
 def _unknown_key(model: type[FileModel], path: KeyPath) -> Finding:
@@ -79,26 +106,39 @@ def _unknown_key(model: type[FileModel], path: KeyPath) -> Finding:
     table = _model_at(model, above)
     known = list(table.model_fields) if table else []
     place = f"[{'.'.join(str(part) for part in above)}]" if above else "the file"
-    homes = [home for home, fields in _tables(model) if key in fields and home != tuple(above)]
-    hint = did_you_mean(str(key), known)
-    if homes and not hint:
-        home = ".".join(homes[0])
-        hint = (
-            f"{key!r} belongs in [{home}]." if home else f"{key!r} belongs at the top of the file, before any [table]."
-        )
-    return Finding(path, Problem.UNKNOWN_KEY, f"{place} has no key {key!r}", hint or _listed(known), at_key=True)
+    if SECRET.search(f"{key}="):
+        message, hint = "keys do not belong in files", "Name an environment variable that holds it: api_key_env"
+        hint += ' = "OPENAI_API_KEY", in caxton.toml below [providers.NAME].'
+        return Finding(path, Problem.SECRET_IN_FILE, message, hint, at_key=True, secret=True)
+    hint = _elsewhere(model, str(key)) or did_you_mean(str(key), known) or _near_elsewhere(model, str(key))
+    return Finding(path, Problem.UNKNOWN_KEY, f"{place} has no key {shown(key)}", hint or _listed(known), at_key=True)
+
+
+def _elsewhere(model: type[FileModel], key: str) -> str:
+    """The hint for a key that stands in the wrong table."""
+    home = next((home for home, fields in _tables(model) if key in fields), None)
+    if home is None:
+        return ""
+    return f"{key!r} belongs in [{home}]." if home else f"{key!r} belongs at the top of the file, before any [table]."
+
+
+def _near_elsewhere(model: type[FileModel], key: str) -> str:
+    homes = {field: home for home, fields in _tables(model) for field in fields}
+    nearest = _nearest(key, homes)
+    return f"Did you mean {nearest!r} in [{homes[nearest]}]?" if nearest and homes[nearest] else ""
 
 
 def _listed(known: list[str]) -> str:
     return f"Known keys: {', '.join(known)}." if known else ""
 
 
-def _tables(model: type[FileModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """Every table of the format with its keys."""
-    yield path, model.model_fields
+def _tables(model: type[FileModel], home: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every table of the format, by its header, with its keys."""
+    yield home, model.model_fields
     for name, field in model.model_fields.items():
         if inner := _inner(field.annotation):
-            yield from _tables(inner, (*path, name))
+            below = f"{name}.NAME" if get_origin(field.annotation) is dict else name
+            yield from _tables(inner, f"{home}.{below}" if home else below)
 
 
 def _model_at(model: type[FileModel], path: list[str | int]) -> type[FileModel] | None:
@@ -129,16 +169,12 @@ def _choices(expected: str) -> list[str]:
     return [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
 def _quotes(kind: str, value: Any) -> str:
-    if kind == "string_type" and isinstance(value, int | float):
-        return f'Put it in quotes: "{value}".'
-    if kind != "string_type" and isinstance(value, str):
+    """How the value would be of the right type, where quotes or brackets make the difference."""
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f'Put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}".'
+    if kind == "list_type" and isinstance(value, str):
+        return f"Put it in brackets: [{shown(value)}]."
+    if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str):
         return "Leave out the quotes." if value.replace(".", "", 1).isdigit() or value in ("true", "false") else ""
-    if kind == "list_type":
-        return f"Put it in brackets: [{value!r}]."
     return ""

@@ -4,7 +4,7 @@ The commands that only ask a server something need no more than this, and have n
 file is for the server to say. `settings` builds on the same functions.
 """
 
-import tomllib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,12 +37,14 @@ def variable(key: str) -> str:
 def find_file(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Path | None:
     """The server file: `config` flag, CAXTON_CONFIG, ./caxton.toml, caxton.toml in the data directory, or none."""
     if named := flags.get("config") or environ.get("CAXTON_CONFIG"):
-        return cwd / Path(str(named)).expanduser()
+        return resolve(str(named), cwd)
     data_dir = flags.get("data_dir") or environ.get(variable("data_dir")) or DEFAULT_DATA_DIR
-    for folder in (cwd, cwd / Path(str(data_dir)).expanduser()):
-        if (file := folder / FILE_NAME).is_file():
-            return file
-    return None
+    return next((file for folder in (cwd, resolve(str(data_dir), cwd)) if _is_file(file := folder / FILE_NAME)), None)
+
+
+def resolve(path: str, base: Path) -> Path:
+    """A path as it is written: below `base` unless absolute, `~` for home. The `~name` of nobody stays as it is."""
+    return base / os.path.expanduser(path)  # noqa: PTH111 - that of Path fails where there is no such user
 
 
 def locate(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Location:
@@ -55,7 +57,7 @@ def locate(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -
 
     given = flags.get("data_dir") or environ.get(variable("data_dir"))
     base = file.parent if file and not given else cwd
-    data_dir = base / Path(setting("data_dir", DEFAULT_DATA_DIR)).expanduser()
+    data_dir = resolve(setting("data_dir", DEFAULT_DATA_DIR), base)
     if url := flags.get("url") or environ.get("CAXTON_URL"):
         return Location(data_dir, str(url).rstrip("/"))
     return Location(data_dir, url_of(setting("host", DEFAULT_HOST), setting("port", DEFAULT_PORT)))
@@ -67,9 +69,18 @@ def url_of(host: str, port: object) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server_section(file: Path) -> Mapping[str, Any]:
+def _is_file(path: Path) -> bool:
     try:
-        section = tomllib.loads(file.read_text(encoding="utf-8")).get("server")
-    except (OSError, ValueError):
+        return path.is_file()
+    except OSError:  # a folder that may not be looked into, say
+        return False
+
+
+def _server_section(file: Path) -> Mapping[str, Any]:
+    import tomli
+
+    try:
+        section = tomli.loads(file.read_text(encoding="utf-8-sig")).get("server")
+    except (OSError, ValueError, RecursionError):
         return {}
     return section if isinstance(section, dict) else {}

@@ -1,14 +1,16 @@
 """The server file, and how flags, environment, file and defaults become settings."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
-from caxton.config.check import FileModel, did_you_mean, findings
+from caxton.config.check import MOST, FileModel, did_you_mean, findings, shown, wrong
 from caxton.config.codes import Problem
-from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, variable
+from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, resolve, variable
 from caxton.config.source import read_source
 from caxton.config.toml import Finding, locate, parse
 from caxton.domain.agent import Source
@@ -23,13 +25,46 @@ DEFAULT_PROVIDERS: Mapping[str, Mapping[str, str]] = {
 """The providers there are without any file; a file may change them and add others."""
 
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _filled(text: str) -> str:
+    if text.strip():
+        return text
+    raise wrong("this is empty", "Leave the key out for its default.")
+
+
+def _url(text: str) -> str:
+    if text.startswith(("http://", "https://")):
+        return text
+    raise wrong(f"'base_url' has to begin with http:// or https://, not {shown(text)}")
+
+
+def _variable(text: str) -> str:
+    if VARIABLE.fullmatch(text):
+        return text
+    # Not shown: what often stands here by mistake is the key itself.
+    raise wrong(
+        "'api_key_env' has to be the name of an environment variable, not the key itself",
+        'Put the key into the environment and its name here: api_key_env = "OPENAI_API_KEY".',
+        secret=True,
+    )
+
+
+Filled = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})]
+Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+Variable = Annotated[
+    str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{VARIABLE.pattern}$"})
+]
+
+
 class ServerTable(FileModel):
     """`[server]`. Each key has an environment variable, CAXTON_ and the key in capitals, which goes before the file."""
 
-    host: str = Field(DEFAULT_HOST, min_length=1, description="Address to listen on; only this machine by default.")
+    host: Filled = Field(DEFAULT_HOST, description="Address to listen on; only this machine by default.")
     port: int = Field(DEFAULT_PORT, ge=1, le=65535, description="Port to listen on.")
-    data_dir: str = Field(DEFAULT_DATA_DIR, min_length=1, description="Where database, log and agents are kept.")
-    agents_dir: str | None = Field(None, min_length=1, description="The agents directory; `agents` in `data_dir`.")
+    data_dir: Filled = Field(DEFAULT_DATA_DIR, description="Where database, log and agents are kept.")
+    agents_dir: Filled | None = Field(None, description="The agents directory; `agents` in `data_dir`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the log tells.")
     default_provider: str = Field("local", description="The provider of agents that name none.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
@@ -41,10 +76,8 @@ class ProviderTable(FileModel):
 
     kind: str = Field(description='"local" runs a model itself; "openai" speaks the OpenAI protocol.')
     model: str | None = Field(None, description="The model of agents that name none.")
-    base_url: str | None = Field(None, pattern=r"^https?://", description="The endpoint; OpenAI's own where left out.")
-    api_key_env: str | None = Field(
-        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The environment variable that holds the key."
-    )
+    base_url: Url | None = Field(None, description="The endpoint; OpenAI's own where left out.")
+    api_key_env: Variable | None = Field(None, description="The environment variable that holds the key.")
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds for one whole answer.")
     context_length: int | None = Field(None, ge=128, description="Tokens that the model's context holds.")
     model_path: str | None = Field(None, description="A GGUF file to run, for kind local.")
@@ -70,7 +103,8 @@ def load_settings(
     """
     file = find_file(flags, environ, cwd)
     read, diagnostics = _read(file, kinds) if file else (ServerFile(), [])
-    overrides, wrong = _overrides(flags, environ)
+    known = {*DEFAULT_PROVIDERS, *read.providers} if not diagnostics else None
+    overrides, wrong = _overrides(flags, environ, known)
     diagnostics += wrong
     if any(diagnostic.is_error for diagnostic in diagnostics):
         raise ConfigurationError(diagnostics)
@@ -78,10 +112,10 @@ def load_settings(
     base = file.parent if file else cwd
 
     def path(key: str, value: str) -> Path:
-        return (cwd if key in overrides else base) / Path(value).expanduser()
+        return resolve(value, cwd if key in overrides else base)
 
     data_dir = path("data_dir", server.data_dir)
-    settings = ServerSettings(
+    return ServerSettings(
         data_dir=data_dir,
         agents_dir=path("agents_dir", server.agents_dir) if server.agents_dir else data_dir / "agents",
         host=server.host,
@@ -94,9 +128,6 @@ def load_settings(
         file=file,
         warnings=tuple(diagnostics),
     )
-    if settings.default_provider not in settings.providers:
-        raise ConfigurationError([_unknown_default(settings, "default_provider" in overrides)])
-    return settings
 
 
 def diagnose_settings(source: Source, *, kinds: Collection[str]) -> list[Diagnostic]:
@@ -105,12 +136,11 @@ def diagnose_settings(source: Source, *, kinds: Collection[str]) -> list[Diagnos
         data = parse(source)
     except ConfigurationError as error:
         return list(error.diagnostics)
-    found = list(_rules(data, kinds))
+    found = [*islice(_rules(data, kinds), MOST)]
     try:
         ServerFile.model_validate(data)
     except ValidationError as error:
-        # The rules have more to say of a secret than that its key is unknown.
-        found += [f for f in findings(ServerFile, error) if not f.path or f.path[-1] != "api_key"]
+        found += findings(ServerFile, error)
     return locate(source, found) if found else []
 
 
@@ -135,26 +165,30 @@ def _read(file: Path, kinds: Collection[str]) -> tuple[ServerFile, list[Diagnost
 
 
 def _rules(data: dict[str, Any], kinds: Collection[str]) -> Iterator[Finding]:
-    providers = data.get("providers")
-    for name, table in providers.items() if isinstance(providers, dict) else ():
-        if not isinstance(table, dict):
-            continue
-        kind = table.get("kind")
+    server, providers = data.get("server", {}), data.get("providers", {})
+    if not isinstance(providers, dict):
+        return
+    default = server.get("default_provider") if isinstance(server, dict) else None
+    known = {*DEFAULT_PROVIDERS, *providers}
+    if isinstance(default, str) and default not in known:
+        message, hint = _unknown_default(default, known)
+        yield Finding(("server", "default_provider"), Problem.UNKNOWN_PROVIDER, message, hint)
+    for name, table in providers.items():
+        kind = table.get("kind") if isinstance(table, dict) else None
         if isinstance(kind, str) and kind not in kinds:
-            message = f"there is no provider kind {kind!r}; there are: {', '.join(kinds)}"
+            message = f"there is no provider kind {shown(kind)}; there are: {', '.join(sorted(kinds))}"
             yield Finding(("providers", name, "kind"), Problem.INVALID_VALUE, message, did_you_mean(kind, kinds))
-        if "api_key" in table:
-            yield Finding(
-                ("providers", name, "api_key"),
-                Problem.SECRET_IN_FILE,
-                "keys do not belong in files",
-                'Name an environment variable that holds it: api_key_env = "OPENAI_API_KEY".',
-                at_key=True,
-            )
 
 
-def _overrides(flags: Mapping[str, object], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """What flags and environment say of `[server]`, and what is wrong with it."""
+def _unknown_default(name: str, known: Collection[str]) -> tuple[str, str]:
+    message = f"the default provider {shown(name)} is not configured; configured are: {', '.join(sorted(known))}"
+    return message, did_you_mean(name, known) or "Add it below [providers], or choose one of these."
+
+
+def _overrides(
+    flags: Mapping[str, object], environ: Mapping[str, str], providers: Collection[str] | None
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """What flags and environment say of `[server]`, and what is wrong with it; `providers` where they are known."""
     values: dict[str, Any] = {}
     wrong: list[Diagnostic] = []
     for key in ServerTable.model_fields:
@@ -170,6 +204,9 @@ def _overrides(flags: Mapping[str, object], environ: Mapping[str, str]) -> tuple
                 Diagnostic(code=finding.code, message=finding.message, file=place, hint=finding.hint)
                 for finding in findings(ServerTable, error)
             ]
+        if key == "default_provider" and providers is not None and given not in providers:
+            message, hint = _unknown_default(given, providers)
+            wrong.append(Diagnostic(code=Problem.UNKNOWN_PROVIDER, message=message, file=place, hint=hint))
     return values, wrong
 
 
@@ -180,17 +217,6 @@ def _providers(read: ServerFile, base: Path) -> dict[str, ProviderSettings]:
     for name, table in tables.items():
         for key in ("model_path", "script"):
             if key in table:
-                table[key] = base / Path(table[key]).expanduser()
+                table[key] = resolve(table[key], base)
         providers[name] = ProviderSettings(name=name, **table)
     return providers
-
-
-def _unknown_default(settings: ServerSettings, overridden: bool) -> Diagnostic:
-    name, known = settings.default_provider, settings.providers
-    return Diagnostic(
-        code=Problem.UNKNOWN_PROVIDER,
-        message=f"the default provider {name!r} is not configured; configured are: {', '.join(sorted(known))}",
-        file="environment or option" if overridden or settings.file is None else str(settings.file),
-        key="server.default_provider",
-        hint=did_you_mean(name, known) or f"Add [providers.{name}], or choose one of these.",
-    )

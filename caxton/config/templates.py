@@ -1,10 +1,12 @@
 """The template library: agent files that work as they are."""
 
-import tomllib
+import json
 from pathlib import Path
 
+import tomli
+
 from caxton.config.check import did_you_mean
-from caxton.config.toml import Places
+from caxton.config.places import Places
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.template import AgentTemplate
 
@@ -32,17 +34,17 @@ def instantiate(template: AgentTemplate, name: str) -> str:
 
     The name is not checked here; it is quoted, and the text is validated like any other.
     """
-    lines = template.toml.splitlines(keepends=True)
+    lines = template.toml.split("\n")
     span = Places(template.toml).of(("name",))
     line = lines[span.line - 1]
-    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    quoted = json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
     lines[span.line - 1] = line[: span.column - 1] + quoted + line[span.column - 1 + span.length :]
-    return "".join(lines)
+    return "\n".join(lines)
 
 
 def _template(path: Path) -> AgentTemplate:
     text = path.read_text(encoding="utf-8")
-    data = tomllib.loads(text)
+    data = tomli.loads(text)
     return AgentTemplate(
         name=path.stem, description=data.get("description", ""), tags=tuple(data.get("tags", ())), toml=text
     )

@@ -1,25 +1,34 @@
 """TOML, fast where all is well and exact where it is not.
 
 `tomli` parses; it is compiled, and knows the place of a syntax error. The places of keys and values, wanted only when
-there is something to say about them, come from a second look at the text by tree-sitter.
+there is something to say about them, are looked up in `places`.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import tomli
 
 from caxton.config.codes import Problem
+from caxton.config.places import KeyPath, Places, excerpt
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic, Severity
 from caxton.domain.errors import ConfigurationError
 
-KeyPath = tuple[str | int, ...]
-"""Keys and list indexes from the top of the file down to a value."""
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+NUMBER = re.compile(r"[0-9](?:_?[0-9]){999,}")
+SECRET = re.compile(r"""api[-_]?key["']?\s*[=:]""", re.IGNORECASE)
+"""A key that stands in the file itself; its line is not shown, for what is shown is logged."""
+TWICE = ("Cannot declare", "Cannot overwrite", "Cannot redefine", "Cannot mutate", "Duplicate")
 
 
 class Finding(NamedTuple):
-    """A problem before its place in the text is known. `at_key` marks the key rather than the value."""
+    """A problem before its place in the text is known.
+
+    `at_key` marks the key rather than the value, `within` the part of the value that reads so. A `secret` is marked,
+    but not shown.
+    """
 
     path: KeyPath
     code: Problem
@@ -27,54 +36,32 @@ class Finding(NamedTuple):
     hint: str = ""
     at_key: bool = False
     severity: Severity = Severity.ERROR
-    offset: int = 0
-    """Characters into a one-line string value where the problem begins."""
-
-
-class Span(NamedTuple):
-    """A place in a text, 1-based; `length` in characters, within one line."""
-
-    line: int
-    column: int
-    length: int
+    within: str = ""
+    secret: bool = False
 
 
 def parse(source: Source) -> dict[str, Any]:
-    """The data of a TOML text; ConfigurationError with the place of the syntax error."""
+    """The data of a TOML text, whole numbers within 64 bits; ConfigurationError with the place of what is no TOML."""
+    if half := SURROGATE.search(source.text):
+        message = f"{half[0]!r} is half of a character, which UTF-8 cannot hold"
+        raise ConfigurationError([_at(source, half.start(), Problem.ENCODING, message)])
     try:
-        return tomli.loads(source.text)
+        data = tomli.loads(source.text)
     except tomli.TOMLDecodeError as error:
-        lines = source.text.replace("\r\n", "\n").split("\n")
-        line = min(max(error.lineno, 1), len(lines))
-        text = lines[line - 1]
-        column = min(max(error.colno, 1), len(text) + 1)
-        diagnostic = Diagnostic(
-            code=Problem.TOML_SYNTAX,
-            message=f"this is not TOML: {error.msg}",
-            file=source.path,
-            line=line,
-            column=column,
-            source=text,
-            hint=_syntax_hint(text),
-        )
-        raise ConfigurationError([diagnostic]) from None
+        raise ConfigurationError([_syntax_error(source, error)]) from None
     except RecursionError:
         diagnostic = Diagnostic(code=Problem.TOML_SYNTAX, message="tables or lists nest too deeply", file=source.path)
         raise ConfigurationError([diagnostic]) from None
-
-
-def _syntax_hint(line: str) -> str:
-    """What most often is meant by a line that does not parse."""
-    key, equals, value = line.partition("=")
-    if not equals and ":" in line:
-        return "TOML writes `key = value`, with an equals sign."
-    if equals and not value.strip():
-        return f"Give {key.strip()!r} a value, or remove the line."
-    if equals and value.strip()[0].isalpha() and value.strip() not in ("true", "false", "inf", "nan"):
-        return f'Text stands in quotes: {key.strip()} = "{value.strip()}"'
-    if line.count('"') % 2:
-        return 'A quote is not closed; text over several lines stands in """ … """.'
-    return ""
+    except ValueError:
+        # Python refuses to read a whole number of thousands of digits, and does not say where it stands.
+        number = NUMBER.search(source.text)
+        message = "the number does not fit into 64 bits"
+        raise ConfigurationError(
+            [_at(source, number.start() if number else 0, Problem.INVALID_VALUE, message)]
+        ) from None
+    if found := list(_beyond_64_bits(data)):
+        raise ConfigurationError(locate(source, found))
+    return data
 
 
 def locate(source: Source, findings: list[Finding]) -> list[Diagnostic]:
@@ -82,9 +69,9 @@ def locate(source: Source, findings: list[Finding]) -> list[Diagnostic]:
     places = Places(source.text)
     found = []
     for finding in findings:
-        span = places.of(finding.path, at_key=finding.at_key)
-        if finding.offset and finding.offset < span.length:
-            span = Span(span.line, span.column + finding.offset, 1)
+        span = places.of(finding.path, at_key=finding.at_key, within=finding.within)
+        line, length = excerpt(places.line(span.line), span.column, span.length)
+        hidden = finding.secret or SECRET.search(line)
         found.append(
             Diagnostic(
                 code=finding.code,
@@ -93,8 +80,8 @@ def locate(source: Source, findings: list[Finding]) -> list[Diagnostic]:
                 severity=finding.severity,
                 line=span.line,
                 column=span.column,
-                length=span.length,
-                source=places.line(span.line),
+                length=length,
+                source="" if hidden else line,
                 key=".".join(str(part) for part in finding.path),
                 hint=finding.hint,
             )
@@ -102,100 +89,70 @@ def locate(source: Source, findings: list[Finding]) -> list[Diagnostic]:
     return sorted(found, key=lambda diagnostic: (diagnostic.line, diagnostic.column))
 
 
-class Places:
-    """Where the keys and values of a TOML text are."""
-
-    def __init__(self, text: str) -> None:
-        import tree_sitter
-        import tree_sitter_toml
-
-        self._lines = text.split("\n")
-        self._keys: dict[KeyPath, Span] = {}
-        self._values: dict[KeyPath, Span] = {}
-        self._lists: dict[KeyPath, int] = {}
-        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
-        for node in parser.parse(text.encode()).root_node.named_children:
-            if node.type == "pair":
-                self._pair((), node)
-            elif node.type in ("table", "table_array_element"):
-                self._table(node)
-
-    def line(self, number: int) -> str:
-        return self._lines[number - 1].rstrip("\r")
-
-    def of(self, path: KeyPath, *, at_key: bool = False) -> Span:
-        """The place of the key or value at `path`; of what is nearest above it where it is not in the text."""
-        first, second = (self._keys, self._values) if at_key else (self._values, self._keys)
-        for length in range(len(path), 0, -1):
-            above = path[:length]
-            if length < len(path):
-                first, second = self._keys, self._values
-            if span := first.get(above) or second.get(above):
-                return span
-        return Span(1, 1, 1)
-
-    def _table(self, node: Any) -> None:
-        header, *rest = node.named_children
-        path = self._named((), header)
-        if node.type == "table_array_element":
-            path = self._next_of(path)
-        for child in rest:
-            if child.type == "pair":
-                self._pair(path, child)
-
-    def _pair(self, path: KeyPath, node: Any) -> None:
-        key, *values = (child for child in node.named_children if child.type != "comment")
-        path = self._named(path, key)
-        if values:
-            self._value(path, values[0])
-
-    def _named(self, path: KeyPath, key: Any) -> KeyPath:
-        """The path that a key, dotted or not, leads to from `path`; each part's place is noted."""
-        for part in _parts(key):
-            # A key below a list of tables belongs to the last table begun.
-            if path in self._lists:
-                path = (*path, self._lists[path] - 1)
-            path = (*path, _name(part))
-            self._keys.setdefault(path, self._span(part))
-        return path
-
-    def _next_of(self, path: KeyPath) -> KeyPath:
-        index = self._lists.get(path, 0)
-        self._lists[path] = index + 1
-        self._keys[(*path, index)] = self._keys[path]
-        return (*path, index)
-
-    def _value(self, path: KeyPath, node: Any) -> None:
-        self._values[path] = self._span(node)
-        inner = [child for child in node.named_children if child.type != "comment"]
-        if node.type == "inline_table":
-            for child in inner:
-                if child.type == "pair":
-                    self._pair(path, child)
-        elif node.type == "array":
-            for index, child in enumerate(inner):
-                self._value((*path, index), child)
-
-    def _span(self, node: Any) -> Span:
-        # tree-sitter counts bytes; people count characters.
-        row, start = node.start_point
-        encoded = self._lines[row].rstrip("\r").encode()
-        end = node.end_point[1] if node.end_point[0] == row else len(encoded)
-        column = len(encoded[:start].decode(errors="replace")) + 1
-        return Span(row + 1, column, max(1, len(encoded[start:end].decode(errors="replace"))))
+def _at(source: Source, offset: int, code: Problem, message: str) -> Diagnostic:
+    """A problem at a character of the text."""
+    before = source.text[:offset]
+    column = offset - before.rfind("\n")
+    line, length = excerpt(source.text[offset - column + 1 :].partition("\n")[0].rstrip("\r"), column, 1)
+    shown = SURROGATE.sub("\N{REPLACEMENT CHARACTER}", line)
+    number = before.count("\n") + 1
+    return Diagnostic(
+        code=code, message=message, file=source.path, line=number, column=column, length=length, source=shown
+    )
 
 
-def _parts(key: Any) -> Iterator[Any]:
-    if key.type == "dotted_key":
-        for child in key.named_children:
-            yield from _parts(child)
-    else:
-        yield key
+def _beyond_64_bits(data: dict[str, Any]) -> Iterator[Finding]:
+    """TOML asks for whole numbers of 64 bits and for an error beyond; what stores and sends them has no more either."""
+    waiting: list[tuple[KeyPath, Any]] = [((), data)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [((*path, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [((*path, index), inner) for index, inner in enumerate(value)]
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield Finding(path, Problem.INVALID_VALUE, "the number does not fit into 64 bits")
 
 
-def _name(key: Any) -> str:
-    raw = key.text.decode(errors="replace")
-    if key.type != "quoted_key":
-        return str(raw)
-    (name,) = tomli.loads(f"{raw} = 0")
-    return str(name)
+def _syntax_error(source: Source, error: tomli.TOMLDecodeError) -> Diagnostic:
+    lines = source.text.replace("\r\n", "\n").split("\n")
+    number = min(max(error.lineno, 1), len(lines))
+    text = lines[number - 1]
+    column, length = min(max(error.colno, 1), len(text) + 1), 1
+    if error.msg.startswith(TWICE) and text.strip():
+        # The parser knows of it only at the end of the line.
+        column, length = len(text) - len(text.lstrip()) + 1, len(text.strip())
+    line, length = excerpt(text, column, length)
+    return Diagnostic(
+        code=Problem.TOML_SYNTAX,
+        message=f"this is not TOML: {error.msg}",
+        file=source.path,
+        line=number,
+        column=column,
+        length=length,
+        source="" if SECRET.search(line) else line,
+        hint="" if SECRET.search(line) else _syntax_hint(line, error.msg),
+    )
+
+
+def _syntax_hint(line: str, problem: str) -> str:
+    """What most often is meant by a line that does not parse."""
+    key, equals, value = (part.strip() for part in line.partition("="))
+    value = value.partition("#")[0].strip()
+    if line.startswith("\ufeff"):
+        return "The text begins with a byte order mark; save it as UTF-8 without one."
+    if problem.startswith(TWICE):
+        return "What it names is there before; keep one of the two."
+    if problem.startswith("Unterminated") or (line.count('"') % 2 and '"' in value[:1]):
+        return 'A quote is not closed; text over several lines stands in """ … """.'
+    if problem.startswith("Unclosed"):
+        return "A comma, or the bracket that closes it, is missing at this place or before."
+    if problem.startswith(("Unescaped", "Invalid hex")):
+        return "For a backslash write two of them, or put the text into single quotes."
+    if not equals and ":" in line:
+        return "TOML writes `key = value`, with an equals sign."
+    if equals and not value:
+        return f"Give {key!r} a value, or remove the line."
+    if value[:1].isalnum():
+        return f'Text stands in quotes: {key} = "{value}"'
+    return ""

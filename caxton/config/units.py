@@ -3,8 +3,8 @@
 import math
 import re
 
-DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?)B?", re.IGNORECASE)
+DURATION = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?(?:([0-9]+)ms)?")
+SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*((?:[KMGT]i?)?)B?", re.IGNORECASE)
 POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -15,7 +15,7 @@ def read_duration(value: object) -> float:
     if isinstance(value, str) and (match := DURATION.fullmatch(value.strip())):
         hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
         return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
-    raise ValueError(f"{value!r} is not a duration")
+    raise ValueError("a duration is written like 1m30s")
 
 
 def read_size(value: object) -> int:
@@ -25,5 +25,7 @@ def read_size(value: object) -> int:
     if isinstance(value, str) and (match := SIZE.fullmatch(value.strip())):
         prefix = match[2].upper()
         base = 1024 if prefix.endswith("I") else 1000
-        return int(float(match[1]) * float(base ** POWERS[prefix.removesuffix("I")]))
-    raise ValueError(f"{value!r} is not a size")
+        size = float(match[1]) * float(base ** POWERS[prefix.removesuffix("I")])
+        if math.isfinite(size):
+            return int(size)
+    raise ValueError("a size is written like 512MB")

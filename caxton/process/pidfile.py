@@ -1,8 +1,10 @@
 """The PID file: which server holds a data directory, for whoever wants to reach or stop it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -15,7 +17,7 @@ PROC = Path("/proc")
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """A running server. `started_at` is in seconds since the epoch; `birth` tells its process from a later one."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=1)]
     url: str
     version: str
     started_at: float
@@ -39,15 +41,14 @@ def hold(path: Path, instance: Instance) -> Iterator[None]:
     The file appears whole or not at all, and is removed at the end unless it speaks of another by then.
     """
     if other := read(path):
-        raise CaxtonError(
-            Code.SERVER_RUNNING, f"A server runs already: process {other.pid} at {other.url}, data in {other.data_dir}."
-        )
+        raise already_running(other)
     mine = msgspec.structs.replace(instance, birth=birth_of(instance.pid))
     temporary = path.with_name(f"{path.name}.{instance.pid}")
     try:
         temporary.write_bytes(msgspec.json.encode(mine))
         temporary.replace(path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise CaxtonError(
             Code.STORAGE_FAILED,
             f"The data directory {str(path.parent)!r} cannot be written.",
@@ -61,6 +62,15 @@ def hold(path: Path, instance: Instance) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def already_running(other: Instance) -> CaxtonError:
+    """The error of whoever wants to start a server where that one runs."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(other.started_at))
+    return CaxtonError(
+        Code.SERVER_RUNNING,
+        f"A server runs already: process {other.pid} at {other.url}, since {since}, data in {other.data_dir}.",
+    )
+
+
 def birth_of(pid: int) -> str:
     """When a process began, in the system's own terms; empty where there is no such process.
 
@@ -68,11 +78,12 @@ def birth_of(pid: int) -> str:
     """
     if (PROC / "self" / "stat").is_file():
         try:
-            # The state and the start time (fields 3 and 22 of proc_pid_stat(5)) follow the parenthesised name.
-            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            # The state and the start time (fields 3 and 22 of proc_pid_stat(5)) follow the parenthesised name, which
+            # is whatever the process calls itself, and in no encoding.
+            state, *fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
             return ""
-        return "" if fields[0] in "ZX" else fields[19]
+        return "" if state in (b"Z", b"X") else f"{fields[18].decode()}@{_boot()}"
     import psutil
 
     try:
@@ -80,3 +91,11 @@ def birth_of(pid: int) -> str:
         return "" if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
     except psutil.Error:
         return ""
+
+
+def _boot() -> str:
+    """Which start of the system this is: Linux counts a process's beginning from there, and PIDs begin anew."""
+    try:
+        return (PROC / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
+    except OSError:
+        return ""  # not every container shows it

@@ -12,7 +12,7 @@ from caxton.providers.lazy_wire import Wire, open_wire
 
 DEFAULT_MODEL = "gpt-4o-mini"
 """What OpenAI itself is asked for where neither agent nor settings name a model."""
-KEYLESS = "none"
+KEYLESS = "no-key-is-needed"
 """Sent as the key to endpoints that need none; the client insists on sending something."""
 
 
@@ -38,8 +38,11 @@ class OpenAIProvider:
         return ModelInfo(name=name, context_length=self._settings.context_length)
 
     async def aclose(self) -> None:
-        if self._wire:
-            await (await self._wire).aclose()
+        if self._wire is None:
+            return
+        await asyncio.wait([self._wire])
+        if not self._wire.exception():
+            await self._wire.result().aclose()
 
     async def _connected(self) -> Wire:
         if self._wire is None:
@@ -62,10 +65,13 @@ class OpenAIProvider:
             if self._settings.base_url:
                 return KEYLESS
             variable = "OPENAI_API_KEY"
-        if key := self._environ.get(variable):
+        # Read from a file, keys often come with a line break; a header cannot hold it.
+        key = self._environ.get(variable, "").strip()
+        if key and key.isascii() and key.isprintable():
             return key
+        fault = "has characters that no key has" if key else "is not set"
         raise ProviderError(
             Code.PROVIDER_AUTHENTICATION,
-            f"Provider {self._settings.name!r} needs a key, and the environment variable {variable} is not set.",
+            f"Provider {self._settings.name!r} needs a key, and the environment variable {variable} {fault}.",
             hint=f"Set it where the server starts: `export {variable}=…`, then `caxton server restart`.",
         )

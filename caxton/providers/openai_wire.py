@@ -4,55 +4,31 @@ Imported only in a thread, when first needed: the `openai` package takes a third
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx2
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletionChunk
 
-from caxton.domain.completion import Completion, CompletionRequest, Delta, FinishReason, Usage
+from caxton.domain.completion import Completion, CompletionRequest, Delta, FinishReason
 from caxton.domain.errors import Code, ProviderError
+from caxton.providers.bounded import bound
+from caxton.providers.openai_answer import answer_from, chunk_from, finish_from, usage_from
 from caxton.providers.openai_errors import provider_error
 
-LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes of one answer; what goes on beyond is cut off."""
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach the endpoint, which is quick or not at all."""
 
 CHAT_OPTIONS = ("temperature", "top_p", "seed")
 
 
-class BoundedTransport(httpx2.AsyncHTTPTransport):
-    """Cuts off answers that would fill the memory."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await super().handle_async_request(request)
-        assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - true of every async transport
-        response.stream = BoundedStream(response.stream)
-        return response
-
-
-class BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = 0
-        async for part in self._stream:
-            taken += len(part)
-            if taken > LARGEST_ANSWER:
-                raise ProviderError(
-                    Code.PROVIDER_MALFORMED, f"The provider's answer is larger than {LARGEST_ANSWER} bytes."
-                )
-            yield part
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 class OpenAIWire:
-    """Completions from one endpoint. `name` is the provider's, for errors; `timeout` is in seconds, for the whole."""
+    """Completions from one endpoint.
+
+    `name` is the provider's, for errors; `timeout` is in seconds, for the whole. `defaults` are options of requests
+    that do not choose themselves. A `direct` wire passes by the proxies that the environment names.
+    """
 
     def __init__(
         self,
@@ -63,57 +39,60 @@ class OpenAIWire:
         base_url: str | None = None,
         model: str | None = None,
         defaults: dict[str, Any] | None = None,
+        direct: bool = False,
     ) -> None:
         self._name = name
+        self._key = key
         self._timeout = timeout
         self._model = model
         self._defaults = defaults or {}
         # Hosted models have renamed this option; what speaks their protocol elsewhere knows the old name.
         self._max_tokens = "max_tokens" if base_url else "max_completion_tokens"
         limits = httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-        self.client = openai.AsyncOpenAI(
-            api_key=key,
-            base_url=base_url,
-            timeout=limits,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(transport=BoundedTransport(), timeout=limits),
-        )
+        try:
+            self.client = openai.AsyncOpenAI(
+                api_key=key,
+                base_url=base_url,
+                timeout=limits,
+                max_retries=0,
+                default_headers={"Accept-Encoding": "identity"},
+                http_client=openai.DefaultAsyncHttpxClient(
+                    timeout=limits, event_hooks={"response": [bound]}, trust_env=not direct
+                ),
+            )
+            _check(self.client.base_url)
+        except httpx2.InvalidURL as error:
+            raise provider_error(name, error, key) from error
 
     async def complete(self, request: CompletionRequest) -> Completion:
+        limit = request.timeout or self._timeout
         try:
-            async with asyncio.timeout(request.timeout or self._timeout):
+            async with asyncio.timeout(limit):
                 model = await self._choose(request.model)
-                answer: object = await self.client.chat.completions.create(
-                    model=model, messages=_messages(request), **self._options(request)
+                answer = answer_from(
+                    await self.client.chat.completions.create(
+                        model=model, messages=_messages(request), **self._options(request)
+                    )
                 )
         except TimeoutError:
-            raise self._too_slow() from None
+            raise self._too_slow(limit) from None
         except Exception as error:
-            raise provider_error(self._name, error) from error
-        if not isinstance(answer, ChatCompletion) or not answer.choices:
-            raise ProviderError(
-                Code.PROVIDER_MALFORMED, f"Provider {self._name!r} answered without a choice.", why=repr(answer)[:200]
-            )
+            raise provider_error(self._name, error, self._key) from error
         choice = answer.choices[0]
-        if choice.message is None or choice.message.content is None:
-            refusal = choice.message.refusal if choice.message else None
-            if refusal or choice.finish_reason == "content_filter":
-                raise ProviderError(
-                    Code.PROVIDER_REFUSED, f"Provider {self._name!r} refused the content.", why=refusal or ""
-                )
-        text = choice.message.content if choice.message else None
+        finish = finish_from(choice.finish_reason)
+        text = choice.message.content or ""
+        if not text:
+            self._check_refusal(choice.message.refusal, finish)
         return Completion(
-            text=text or "",
-            model=answer.model or model,
-            finish_reason=_finish(choice.finish_reason),
-            usage=_usage(answer),
+            text=text, model=_model(answer.model, model), finish_reason=finish, usage=usage_from(answer.usage)
         )
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (request.timeout or self._timeout)
+        limit = request.timeout or self._timeout
+        deadline = asyncio.get_running_loop().time() + limit
         text: list[str] = []
-        finish, usage, model = None, None, ""
+        refusal: list[str] = []
+        reason, usage, model = None, None, ""
         try:
             async with asyncio.timeout_at(deadline):
                 model = await self._choose(request.model)
@@ -124,23 +103,29 @@ class OpenAIWire:
                     # The deadline holds for each wait rather than around the yield: between pieces the time is the
                     # consumer's, and a timeout may not strike it there.
                     async with asyncio.timeout_at(deadline):
-                        chunk: ChatCompletionChunk | None = await anext(pieces, None)
-                    if chunk is None:
+                        piece = await anext(pieces, None)
+                    if piece is None:
                         break
-                    model = chunk.model or model
-                    usage = _usage(chunk) or usage
+                    chunk = chunk_from(piece)
+                    model = _model(chunk.model, model)
+                    usage = usage_from(chunk.usage) or usage
                     for choice in chunk.choices or ():
-                        finish = choice.finish_reason or finish
+                        reason = choice.finish_reason or reason
+                        if choice.delta and choice.delta.refusal:
+                            refusal.append(choice.delta.refusal)
                         if choice.delta and choice.delta.content:
                             text.append(choice.delta.content)
                             yield Delta(choice.delta.content)
         except TimeoutError:
-            raise self._too_slow() from None
+            raise self._too_slow(limit) from None
         except Exception as error:
-            raise provider_error(self._name, error) from error
-        if finish is None:
+            raise provider_error(self._name, error, self._key) from error
+        if reason is None:
             raise ProviderError(Code.PROVIDER_MALFORMED, f"Provider {self._name!r} ended its stream without finishing.")
-        yield Completion(text="".join(text), model=model, finish_reason=_finish(finish), usage=usage)
+        finish = finish_from(reason)
+        if not text:
+            self._check_refusal("".join(refusal), finish)
+        yield Completion(text="".join(text), model=model, finish_reason=finish, usage=usage)
 
     async def aclose(self) -> None:
         await self.client.close()
@@ -184,24 +169,29 @@ class OpenAIWire:
             given["stop"] = list(request.stop)
         return {**self._defaults, **given}
 
-    def _too_slow(self) -> ProviderError:
-        return ProviderError(
-            Code.PROVIDER_TIMEOUT, f"Provider {self._name!r} did not finish within {self._timeout:g} s."
-        )
+    def _check_refusal(self, refusal: str | None, finish: FinishReason) -> None:
+        """An answer without text is none where the provider said that it refuses."""
+        if refusal or finish is FinishReason.CONTENT_FILTER:
+            raise ProviderError(
+                Code.PROVIDER_REFUSED, f"Provider {self._name!r} refused the content.", why=refusal or ""
+            )
+
+    def _too_slow(self, limit: float) -> ProviderError:
+        return ProviderError(Code.PROVIDER_TIMEOUT, f"Provider {self._name!r} did not finish within {limit:g} s.")
+
+
+def _check(url: httpx2.URL) -> None:
+    """Find what is no address before a request does, in words of its own."""
+    if not url.host:
+        raise httpx2.InvalidURL("It has no host.")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise httpx2.InvalidURL(f"There is no port {url.port}.")
 
 
 def _messages(request: CompletionRequest) -> Any:
     return [{"role": message.role.value, "content": message.content} for message in request.messages]
 
 
-def _usage(answer: ChatCompletion | ChatCompletionChunk) -> Usage | None:
-    usage = answer.usage
-    if usage is None:
-        return None
-    return Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
-
-
-def _finish(reason: str | None) -> FinishReason:
-    return {"length": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}.get(
-        reason or "", FinishReason.STOP
-    )
+def _model(said: object, asked: str) -> str:
+    """The model as the provider names it, which is often more exact than what it was asked for."""
+    return said if isinstance(said, str) and said else asked

@@ -1,10 +1,12 @@
 """The application: a route for every operation of the table, and the pages about them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -12,16 +14,18 @@ from starlette.routing import Route
 from caxton.domain.settings import ServerSettings
 from caxton.server.bodies import read_body
 from caxton.server.docs_page import docs_page
-from caxton.server.openai_api import openai_routes
+from caxton.server.gate import Gate
+from caxton.server.openai_api import openai_error, openai_routes
 from caxton.server.openapi import openapi
-from caxton.server.problems import HANDLERS
+from caxton.server.paths import EncodedPaths, path_values
+from caxton.server.problems import Endpoint, answering, no_route, problem_response
 from caxton.server.queries import read_query
 from caxton.server.sse import encode_error_event, encode_reply_event, event_stream
 from caxton.service.api.operation import BodyKind, Operation
 from caxton.service.api.server import Readiness
 from caxton.service.api.table import OPERATIONS
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+PUBLIC = "public"
 
 
 class Running(Protocol):
@@ -36,44 +40,69 @@ class Running(Protocol):
         ...
 
 
-def create_app(caxton: Running) -> Starlette:
-    """The application that serves a running Caxton. Whoever opened that closes it."""
+def create_app(caxton: Running, gate: Gate | None = None) -> Starlette:
+    """The application that serves a running Caxton. Whoever opened that closes it, and before that the gate."""
+    gate = gate or Gate()
     routes = [
-        Route(path, _endpoint(operation, caxton), methods=[operation.method])
-        for operation in OPERATIONS
+        Route(path, answering(_endpoint(operation, caxton, gate)), methods=[operation.method])
+        for operation in sorted(OPERATIONS, key=_place)
         for path in (operation.path, *operation.aliases)
     ]
-    # A path without parameters goes before one whose parameter would match it.
-    routes.sort(key=lambda route: "{" in route.path)
     pages = [
         Route("/", _to_docs, include_in_schema=False),
-        Route("/docs", _docs),
-        Route("/openapi.json", _openapi),
+        Route("/docs", answering(_docs)),
+        Route("/openapi.json", answering(_openapi)),
     ]
-    return Starlette(
-        routes=[*routes, *openai_routes(caxton.services, caxton.settings), *pages], exception_handlers=HANDLERS
+    app = Starlette(
+        routes=[*routes, *openai_routes(caxton.services, caxton.settings, gate), *pages],
+        middleware=[Middleware(EncodedPaths)],
+        exception_handlers={HTTPException: _no_route},
     )
+    # A redirect would lose the body of a POST with many clients; the answer names the right path instead.
+    app.router.redirect_slashes = False
+    return app
 
 
-def _endpoint(operation: Operation, caxton: Running) -> Endpoint:
+def _place(operation: Operation) -> tuple[bool, bool]:
+    """Where its route goes, as routes are tried in turn.
+
+    Messages come first, for they are most of what is asked; then a path without parameters goes before one whose
+    parameter would match it.
+    """
+    return not operation.streams, "{" in operation.path
+
+
+def _endpoint(operation: Operation, caxton: Running, gate: Gate) -> Endpoint:
     service = caxton.services[operation.noun]
     carry_out = getattr(service, operation.verb)
     largest = caxton.settings.max_body_bytes
     encode = msgspec.json.Encoder().encode
 
     async def endpoint(request: Request) -> Response:
-        arguments = {**request.path_params, **(read_query(request, operation) if operation.query else {})}
-        if not operation.query and request.url.query:
-            read_query(request, operation)
-        if operation.body_kind is not BodyKind.NONE and not arguments.get("template"):
-            arguments["body"] = await read_body(request, operation, largest)
+        arguments: dict[str, Any] = path_values(request)
+        if operation.query or request.scope["query_string"]:
+            arguments |= read_query(request, operation)
+        if operation.body_kind is not BodyKind.NONE:
+            body = await read_body(request, operation, largest, required=not arguments.get("template"))
+            if body is not None:
+                arguments["body"] = body
+        if operation.permission != PUBLIC:
+            gate.check()
         if operation.streams and "text/event-stream" in request.headers.get("accept", ""):
-            return await event_stream(service.stream(**arguments), encode_reply_event, encode_error_event)
+            return await event_stream(request, service.stream(**arguments), encode_reply_event, encode_error_event)
         answer = await carry_out(**arguments)
         status = 503 if isinstance(answer, Readiness) and not answer.ready else operation.status
         return Response(encode(answer), status_code=status, media_type="application/json")
 
     return endpoint
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    fault, headers = no_route(request, error)
+    response = openai_error(fault) if request.scope["path"].startswith("/v1/") else problem_response(fault)
+    response.headers.update(headers)
+    return response
 
 
 async def _to_docs(_: Request) -> Response:

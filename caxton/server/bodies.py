@@ -1,9 +1,10 @@
 """Request bodies, read as what they are.
 
-What a body is shows in the body: `curl -d '{"text": "Hello"}'` says it sends a form, and sends JSON. The declared type
-is only believed where it rules out what we could read at all.
+What a body is shows in the body: `curl -d '{"text": "Hello"}'` says it sends a form, and sends JSON; a browser's fetch
+says it sends plain text. The declared type is only believed where it rules out what we could read at all.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,49 +12,67 @@ import tomli_w
 from starlette.requests import Request
 
 from caxton.domain.errors import CaxtonError, Code
+from caxton.server.misfits import Misfit, misfit
 from caxton.service.api.agents import DefinitionText
 from caxton.service.api.messages import SendMessage
 from caxton.service.api.operation import BodyKind, Operation
 
-NOT_TEXT = ("multipart/", "image/", "audio/", "video/", "font/", "application/octet-stream", "application/zip")
+BINARY = re.compile(
+    r"(?:multipart|image|audio|video|font)/|application/(?:octet-stream|pdf|wasm|zip|gzip|x-tar|msgpack|vnd\.ms-|cbor)"
+)
+FORM = "application/x-www-form-urlencoded"
+FORM_FIELD = re.compile(r"(?:text|sender|conversation_id)=")
+BYTE = re.compile(r" \(byte (\d+)\)$")
+CARRIAGE_RETURN = re.compile(r"\\(?:r|u000[dD])")
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-async def read_body(request: Request, operation: Operation, largest: int) -> Any:
-    """The body as the operation's type, None where it takes none; `largest` is in bytes.
+async def read_body(request: Request, operation: Operation, largest: int, *, required: bool = True) -> Any:
+    """The body as the operation's type; None where it is empty and not `required`. `largest` is in bytes.
 
-    CaxtonError `media_type_unsupported`, `body_too_large` or `body_invalid`.
+    CaxtonError `media_type_unsupported`, `body_too_large`, `body_malformed` or `body_invalid`.
     """
-    if operation.body_kind is BodyKind.NONE:
+    text = await read_text(request, largest, required=required)
+    if not text:
         return None
-    text = await read_text(request, largest)
     match operation.body_kind:
         case BodyKind.DEFINITION:
             return _definition(text)
         case BodyKind.MESSAGE:
-            return _message(text, request.headers.get("content-type", ""))
+            return _message(text, media_type(request))
         case _:
             return decode(text, operation.body)
 
 
-def decode(text: str, into: Any) -> Any:
-    """JSON text as a value of a type; CaxtonError `body_invalid` naming the place."""
+def media_type(request: Request) -> str:
+    """The declared type of the body, in small letters and without parameters; empty where there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def decode(text: str, kind: Any) -> Any:
+    """JSON text as a value of a type; CaxtonError `body_malformed` or `body_invalid` naming the place."""
     try:
-        return msgspec.json.decode(text, type=into)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise CaxtonError(Code.BODY_INVALID, f"The body does not fit: {error}.") from error
+        raise misfit(Code.BODY_INVALID, "The body", error, kind) from error
     except msgspec.DecodeError as error:
-        raise CaxtonError(Code.BODY_INVALID, f"The body is not JSON: {error}.") from error
+        raise CaxtonError(Code.BODY_MALFORMED, f"The body is not JSON: {_breaks_off(text, str(error))}.") from error
+    except RecursionError as error:
+        raise CaxtonError(Code.BODY_MALFORMED, "The body is nested too deep to be read.") from error
 
 
-async def read_text(request: Request, largest: int) -> str:
-    """The body as text; CaxtonError where it is not text, empty, or larger than `largest` bytes."""
-    declared = request.headers.get("content-type", "")
-    if declared.startswith(NOT_TEXT):
-        raise CaxtonError(
-            Code.MEDIA_TYPE_UNSUPPORTED, f"A body of type {declared.partition(';')[0]!r} is not read here."
-        )
+async def read_text(request: Request, largest: int, *, required: bool = True) -> str:
+    """The body as text, without a byte order mark; empty where there is nothing but space and it is not `required`.
+
+    CaxtonError where it is not text, is empty, or is larger than `largest` bytes.
+    """
+    if BINARY.match(declared := media_type(request)):
+        raise CaxtonError(Code.MEDIA_TYPE_UNSUPPORTED, f"A body of type {declared!r} is not read here.")
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise CaxtonError(Code.MEDIA_TYPE_UNSUPPORTED, f"A body packed by {coding!r} is not read here.")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > largest:
+    if length.isdecimal() and int(length) > largest:
         raise _too_large(largest)
     body = bytearray()
     async for part in request.stream():
@@ -66,18 +85,35 @@ async def read_text(request: Request, largest: int) -> str:
         raise CaxtonError(
             Code.MEDIA_TYPE_UNSUPPORTED, f"The body is not UTF-8 text: byte {error.start} does not fit."
         ) from error
-    if not text.strip():
-        raise CaxtonError(Code.BODY_INVALID, "The body is empty.")
-    return text
+    if "\0" in text:
+        raise CaxtonError(
+            Code.MEDIA_TYPE_UNSUPPORTED, f"The body is not UTF-8 text: byte {body.index(0)} is zero, as in UTF-16."
+        )
+    text = text.removeprefix("\ufeff")
+    if text.strip():
+        return text
+    if required:
+        raise Misfit(Code.BODY_INVALID, "The body is empty.", hint="See /docs for what belongs into it.")
+    return ""
 
 
 def _message(text: str, declared: str) -> SendMessage:
-    """A JSON object, or, declared as such or evidently, plain text that is the message itself."""
-    if text.lstrip().startswith("{") and not declared.startswith("text/plain"):
+    """A JSON object, or plain text that is the message itself."""
+    is_object = text.lstrip().startswith("{")
+    if declared.startswith("text/"):
+        if is_object:
+            try:
+                return msgspec.json.decode(text, type=SendMessage)
+            except (msgspec.MsgspecError, RecursionError):
+                pass  # a text that only looks like a message in JSON
+        return SendMessage(text=text)
+    if is_object or declared.endswith("json"):
         message: SendMessage = decode(text, SendMessage)
         return message
-    if declared.startswith("application/json"):
-        raise CaxtonError(Code.BODY_INVALID, 'The body has to be a JSON object such as {"text": "Hello"}.')
+    if declared == FORM and FORM_FIELD.match(text):
+        raise Misfit(
+            Code.BODY_INVALID, "The body is a form, which is not read here.", hint='Send JSON: {"text": "Hello"}.'
+        )
     return SendMessage(text=text)
 
 
@@ -87,13 +123,38 @@ def _definition(text: str) -> DefinitionText:
         return DefinitionText(toml=text)
     data = decode(text, dict[str, Any])
     try:
-        return DefinitionText(toml=tomli_w.dumps(data, multiline_strings=True))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise CaxtonError(
-            Code.BODY_INVALID,
-            f"The definition cannot be written as TOML: {error}.",
-            hint="TOML has no null: leave keys out.",
-        ) from error
+        if key := _null_in(data):
+            raise Misfit(
+                Code.BODY_INVALID, f"`{key}` is null, which TOML does not have.", field=key, hint="Leave the key out."
+            )
+        # Text over several lines is easier to read so, but a carriage return does not survive it.
+        return DefinitionText(toml=tomli_w.dumps(data, multiline_strings=not CARRIAGE_RETURN.search(text)))
+    except RecursionError as error:
+        raise CaxtonError(Code.BODY_MALFORMED, "The definition is nested too deep to be read.") from error
+
+
+def _null_in(value: object, place: str = "") -> str:
+    """The path to the first null, as TOML writes it; empty where there is none."""
+    if value is None:
+        return place
+    inside: list[tuple[str, object]] = []
+    if isinstance(value, dict):
+        names = [key if BARE_KEY.fullmatch(key) else f'"{key}"' for key in value]
+        inside = [(f"{place}.{name}" if place else name, one) for name, one in zip(names, value.values(), strict=True)]
+    elif isinstance(value, list):
+        inside = [(f"{place}[{index}]", one) for index, one in enumerate(value)]
+    return next((found for deeper, one in inside if (found := _null_in(one, deeper))), "")
+
+
+def _breaks_off(text: str, said: str) -> str:
+    """What the decoder said, with the byte that it names as line and column."""
+    said = said.removeprefix("JSON is malformed: ")
+    said = f"{said[0].lower()}{said[1:]}"
+    if byte := BYTE.search(said):
+        before = text.encode()[: int(byte[1])].decode(errors="ignore")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return BYTE.sub(f" at line {line}, column {column}", said)
+    return said
 
 
 def _too_large(largest: int) -> CaxtonError:

@@ -23,12 +23,15 @@ summary { cursor: pointer; }
 .method { color: var(--accent); font-weight: 700; }
 """
 
+EXAMPLES = {"name": "my-agent", "model": "my-agent", "id": "ID"}
+"""What stands for the parameters of a path in the examples."""
+
 
 @cache
 def docs_page() -> str:
     """The page, made from the OpenAPI document."""
     document = openapi()
-    tags = [*(tag["name"] for tag in document["tags"]), "openai"]
+    tags = [tag["name"] for tag in document["tags"]]
     sections = "".join(_section(tag, document["paths"]) for tag in tags)
     links = "".join(f'<a href="#{tag}">{tag}</a>' for tag in [*tags, "schemas", "errors"])
     return (
@@ -52,16 +55,16 @@ def _section(tag: str, paths: dict[str, Any]) -> str:
 
 def _article(method: str, path: str, operation: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td><code>{p['name']}</code><td>{p['in']}<td><code>{escape(_type(p['schema']))}</code>"
+        f"<tr><td><code>{p['name']}</code><td>{p['in']}<td>{_type(p['schema'])}"
         f"<td>{'required' if p['required'] else 'default ' + escape(repr(p['schema'].get('default')))}"
         for p in operation.get("parameters", ())
     )
     table = f"<table>{rows}</table>" if rows else ""
     contents = operation.get("requestBody", {}).get("content", {})
-    body = "".join(f"<li><code>{kind}</code>: {_linked(content['schema'])}" for kind, content in contents.items())
+    body = "".join(f"<li><code>{kind}</code>: {_described(content['schema'])}" for kind, content in contents.items())
     answers = "".join(
         f"<tr><td>{status}<td>{escape(answer['description'])}<td>"
-        + ", ".join(_linked(content["schema"]) for content in answer.get("content", {}).values())
+        + ", ".join(_described(content["schema"]) for content in answer.get("content", {}).values())
         for status, answer in operation["responses"].items()
     )
     return (
@@ -74,30 +77,32 @@ def _article(method: str, path: str, operation: dict[str, Any]) -> str:
 
 def _curl(method: str, path: str, contents: dict[str, Any]) -> str:
     verb = "" if method == "get" else f"-X {method.upper()} "
+    for parameter, value in EXAMPLES.items():
+        path = path.replace(f"{{{parameter}}}", value)
     data = ""
     if "application/toml" in contents:
         data = " --data-binary @my-agent.toml"
+    elif "text/plain" in contents:
+        data = ' -d \'{"text": "Hello"}\''
     elif contents:
-        data = ' -d \'{"text": "Hello"}\'' if "text" in path or "message" in path else " -d '{…}'"
+        data = ' -d \'{"model": "my-agent", "messages": [{"role": "user", "content": "Hello"}]}\''
     return f"curl {verb}localhost:8080{path}{data}"
 
 
 def _type(schema: dict[str, Any]) -> str:
+    """A schema in a word or two, with links to those that have a name."""
     if reference := schema.get("$ref"):
-        return str(reference.rpartition("/")[2])
+        name = reference.rpartition("/")[2]
+        return f'<a href="#schema-{name}">{name}</a>'
     if choices := schema.get("anyOf"):
         return " or ".join(_type(choice) for choice in choices)
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    if values := schema.get("enum"):
-        return " | ".join(map(str, values))
-    return str(schema.get("type", "any"))
+    return f"<code>{escape(str(schema.get('type', 'any')))}</code>"
 
 
-def _linked(schema: dict[str, Any]) -> str:
-    name = escape(_type(schema))
-    link = f'<a href="#schema-{name}">{name}</a>' if "$ref" in schema else f"<code>{name}</code>"
-    return f"{link} {escape(schema.get('description', '')) if '$ref' not in schema else ''}"
+def _described(schema: dict[str, Any]) -> str:
+    return f"{_type(schema)} {escape(schema.get('description', ''))}".rstrip()
 
 
 def _schemas(components: dict[str, Any]) -> str:
@@ -105,7 +110,7 @@ def _schemas(components: dict[str, Any]) -> str:
     for name, schema in components.items():
         required = schema.get("required", ())
         rows = "".join(
-            f"<tr><td><code>{field}</code><td>{_linked(inner)}<td>{'' if field in required else 'optional'}"
+            f"<tr><td><code>{field}</code><td>{_described(inner)}<td>{'' if field in required else 'optional'}"
             for field, inner in schema.get("properties", {}).items()
         )
         values = ", ".join(f"<code>{escape(str(value))}</code>" for value in schema.get("enum", ()))

@@ -5,15 +5,19 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
+
 from caxton.domain.errors import CODES, Code
 from caxton.server.openai_api import OPENAI_PATHS
 from caxton.server.problems import MEDIA_TYPE, Problem
 from caxton.server.schemas import schemas
+from caxton.service.api.messages import ReplyDelta, ReplyStarted
 from caxton.service.api.operation import BodyKind, Operation
+from caxton.service.api.server import Readiness
 from caxton.service.api.table import OPERATIONS
 
 PARAMETER = re.compile(r"\{(\w+)\}")
-ANY_BODY = (Code.BODY_INVALID, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE_UNSUPPORTED)
+ANY_BODY = (Code.BODY_INVALID, Code.BODY_MALFORMED, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE_UNSUPPORTED)
 
 
 @cache
@@ -31,7 +35,7 @@ def openapi() -> dict[str, Any]:
             "description": "The agent server you configure rather than program.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "tags": [{"name": noun} for noun in dict.fromkeys(operation.noun for operation in OPERATIONS)],
+        "tags": [{"name": noun} for noun in [*dict.fromkeys(operation.noun for operation in OPERATIONS), "openai"]],
         "paths": {**paths, **OPENAI_PATHS},
         "components": {"schemas": schemas()[1]},
     }
@@ -58,7 +62,7 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in PARAMETER.findall(path)
     ]
     if operation.query:
-        schema = _resolved(schemas()[0][operation.query])
+        schema = msgspec.json.schema(operation.query)["$defs"][operation.query.__name__]
         required = schema.get("required", ())
         for name, field in schema["properties"].items():
             found.append({"name": name, "in": "query", "required": name in required, "schema": field})
@@ -68,7 +72,11 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
 def _responses(operation: Operation) -> dict[str, Any]:
     content = {"application/json": {"schema": schemas()[0][operation.response]}}
     if operation.streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        kinds = {"start": ReplyStarted, "delta": ReplyDelta, "reply": operation.response, "error": Problem}
+        content["text/event-stream"] = {
+            "schema": {"type": "string", "description": "Server-Sent Events, each with data in JSON."},
+            "x-events": {name: schemas()[0][kind] for name, kind in kinds.items()},
+        }
     responses: dict[str, Any] = {str(operation.status): {"description": operation.summary, "content": content}}
     codes = [*operation.errors, Code.INTERNAL]
     codes += ANY_BODY if operation.body_kind is not BodyKind.NONE else ()
@@ -81,6 +89,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
             "description": "; ".join(f"`{code}`: {CODES[code].title}" for code in same),
             "content": {MEDIA_TYPE: {"schema": schemas()[0][Problem]}},
         }
+    if operation.response is Readiness:
+        responses["503"]["content"] |= content
     return responses
 
 
@@ -94,10 +104,3 @@ def _contents(operation: Operation) -> dict[str, Any]:
     if operation.body_kind is BodyKind.MESSAGE:
         contents["text/plain"] = {"schema": {"type": "string", "description": "The text of the message."}}
     return contents
-
-
-def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    if reference := schema.get("$ref"):
-        found: dict[str, Any] = schemas()[1][reference.rpartition("/")[2]]
-        return found
-    return schema

@@ -1,20 +1,25 @@
 """Errors over HTTP: `application/problem+json` (RFC 9457), one shape for all of them."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError, ProviderError
+from caxton.server.paths import nearest_path
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Fail = Callable[[CaxtonError], Response]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,48 +55,47 @@ def problem_headers(error: CaxtonError) -> dict[str, str]:
     return {}
 
 
-def problem_response(error: CaxtonError, headers: Mapping[str, str] | None = None) -> Response:
+def problem_response(error: CaxtonError) -> Response:
     return Response(
         msgspec.json.encode(problem(error)),
         status_code=error.info.http,
         media_type=MEDIA_TYPE,
-        headers={**problem_headers(error), **(headers or {})},
+        headers=problem_headers(error),
     )
 
 
-async def on_caxton_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, CaxtonError)  # noqa: S101 - registered for nothing else
-    return problem_response(error)
+def answering(endpoint: Endpoint, fail: Fail = problem_response) -> Endpoint:
+    """The endpoint with every error answered, as `fail` words it."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except CaxtonError as error:
+            return fail(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody: the client left in the middle of its request
+        except Exception as error:
+            return fail(crash(request, error))
+
+    return answer
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own: no such path, no such method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+def crash(request: Request, error: Exception) -> CaxtonError:
+    """What the client is told of a fault of ours: where to find it in the log, which has the rest."""
+    trace = uuid4().hex
+    log.error("%s %s crashed, trace id %s", request.method, request.url.path, trace, exc_info=error)
+    return CaxtonError(Code.INTERNAL, f"The server failed on this request; its trace id is {trace}.")
+
+
+def no_route(request: Request, error: HTTPException) -> tuple[CaxtonError, dict[str, str]]:
+    """What Starlette found out by itself, no such path or no such method, and the headers that go with it."""
+    path = request.scope["path"]
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
     if error.status_code == 405:
-        allowed = allowed_methods(request)
-        detail = f"{request.url.path} does not take {request.method}; it takes {', '.join(allowed)}."
-        return problem_response(CaxtonError(Code.METHOD_NOT_ALLOWED, detail), {"allow": ", ".join(allowed)})
-    return problem_response(CaxtonError(Code.NOT_FOUND, f"Nothing lives at {request.url.path!r}."))
-
-
-async def on_crash(request: Request, error: Exception) -> Response:
-    """A fault of ours: told in the log, not in the reply."""
-    log.error("%s %s crashed", request.method, request.url.path, exc_info=error)
-    return problem_response(CaxtonError(Code.INTERNAL, "The server failed on this request."))
-
-
-def allowed_methods(request: Request) -> list[str]:
-    """The methods that the path of a request takes (RFC 9110 §10.2.1)."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        match = route.path_regex.match(request.url.path)
-        if match:
-            methods |= route.methods or set()
-    return sorted(methods)
-
-
-HANDLERS: dict[Any, Any] = {
-    CaxtonError: on_caxton_error,
-    HTTPException: on_http_exception,
-    Exception: on_crash,
-}
+        methods = [route.methods or set() for route in routes if route.path_regex.match(path)]
+        allowed = ", ".join(sorted(set().union(*methods)))
+        detail = f"{path} does not take {request.method}; it takes {allowed}."
+        return CaxtonError(Code.METHOD_NOT_ALLOWED, detail), {"allow": allowed}
+    meant = nearest_path(path, [route.path for route in routes])
+    hint = f"Did you mean {meant!r}? See /docs for every path." if meant else ""
+    return CaxtonError(Code.NOT_FOUND, f"Nothing lives at {path!r}.", hint=hint), {}

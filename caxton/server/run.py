@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import version
 
 import uvicorn
@@ -16,10 +17,14 @@ import uvicorn
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 from caxton.domain.settings import ServerSettings
 from caxton.process.pidfile import Instance, hold
-from caxton.server.app import create_app
+from caxton.server.app import Running, create_app
+from caxton.server.gate import Gate
+from caxton.server.stopping import LAST_WORDS, Stop, StoppableServer
 from caxton.wiring import configure_logging, load_server_settings, open_caxton, server_url
 
 log = logging.getLogger(__name__)
+
+Opener = Callable[[ServerSettings], AbstractAsyncContextManager[Running]]
 
 OPTIONS = ("config", "host", "port", "data-dir", "agents-dir", "log-level")
 
@@ -36,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for warning in settings.warnings:
             log.warning("%s", warning.render())
         _run(settings)
-    except CaxtonError as error:
-        print(_words(error), file=sys.stderr)
-        return error.info.exit
+    except (CaxtonError, BaseExceptionGroup) as error:
+        if (failure := failure_in(error)) is None:
+            raise
+        print(_words(failure), file=sys.stderr)
+        return failure.info.exit
     return 0
 
 
@@ -60,14 +67,19 @@ def _run(settings: ServerSettings) -> None:
             started_at=time.time(),
             data_dir=str(settings.data_dir),
         )
-        with hold(settings.pid_file, instance):
-            asyncio.run(serve(settings, listener))
+        stop = Stop()
+        with hold(settings.pid_file, instance), stop.on_signals():
+            asyncio.run(serve(settings, listener, stop=stop, open_caxton=open_caxton))
 
 
 def listening(settings: ServerSettings) -> socket.socket:
-    """A socket bound to the settings' address; CaxtonError `port_in_use` where another process listens there."""
+    """A socket that listens at the settings' address; CaxtonError `port_in_use` where another process does already.
+
+    It listens from the start: a client that comes before the server is ready waits instead of being turned away.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
+    # Named as TCP: only for such sockets asyncio switches off the delay that gathers small packets (Nagle's).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -75,31 +87,40 @@ def listening(settings: ServerSettings) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise CaxtonError(
-            Code.PORT_IN_USE, f"The server cannot listen on {settings.host} port {settings.port}.", why=str(error)
-        ) from error
+        where = f"The server cannot listen on {settings.host} port {settings.port}."
+        if error.errno == errno.EADDRINUSE:
+            raise CaxtonError(Code.PORT_IN_USE, where, why=str(error)) from error
+        hint = "Choose another address: `--host`, `--port`, or `host` and `port` in `[server]`."
+        raise CaxtonError(Code.CONFIGURATION_INVALID, where, why=str(error), hint=hint) from error
     return listener
 
 
-async def serve(settings: ServerSettings, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then let requests and turns finish within the drain timeout."""
-    # The server passes its signals on to whatever handled them before: nobody, or the process would end without
-    # closing what it holds.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    async with open_caxton(settings) as caxton:
+async def serve(settings: ServerSettings, listener: socket.socket, *, stop: Stop, open_caxton: Opener) -> None:
+    """Serve until `stop` is asked for; then turns may end within the drain timeout, and everything is closed."""
+    async with AsyncExitStack() as opened:
+        caxton = await opened.enter_async_context(open_caxton(settings))
+        gate = Gate()
         config = uvicorn.Config(
-            create_app(caxton),
+            create_app(caxton, gate),
             log_config=None,
+            log_level="warning",
             access_log=False,
+            proxy_headers=False,
+            server_header=False,
             lifespan="off",
             ws="none",
-            timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
-            server_header=False,
+            timeout_graceful_shutdown=LAST_WORDS,
         )
         log.info("Caxton %s listens on %s", version("caxton"), server_url(settings))
-        await uvicorn.Server(config).serve(sockets=[listener])
-        log.info("the server stops")
+        await StoppableServer(config, stop=stop, gate=gate, drain=opened.aclose).serve(sockets=[listener])
+        log.info("the server has stopped")
+
+
+def failure_in(error: BaseException) -> CaxtonError | None:
+    """The CaxtonError that a task group may have wrapped; None where something else went wrong too."""
+    while isinstance(error, BaseExceptionGroup) and error.split(CaxtonError)[1] is None:
+        error = error.exceptions[0]
+    return error if isinstance(error, CaxtonError) else None
 
 
 def _words(error: CaxtonError) -> str:

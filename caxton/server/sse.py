@@ -1,20 +1,19 @@
 """Server-Sent Events (WHATWG HTML §9.2): a reply as it comes."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Generic, TypeVar
 
 import msgspec
-from starlette.responses import StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from caxton.domain.errors import CaxtonError, Code
-from caxton.server.problems import problem
+from caxton.domain.errors import CaxtonError
+from caxton.server.problems import crash, problem
 from caxton.service.api.messages import Reply, ReplyDelta, ReplyEvent, ReplyStarted
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that nothing between us and the client hangs up."""
@@ -23,8 +22,12 @@ NAMES: dict[type, str] = {ReplyStarted: "start", ReplyDelta: "delta", Reply: "re
 
 
 async def event_stream(
-    events: AsyncGenerator[T], encode: Callable[[T], bytes], fail: Callable[[CaxtonError], bytes], end: bytes = b""
-) -> StreamingResponse:
+    request: Request,
+    events: AsyncGenerator[T],
+    encode: Callable[[T], bytes],
+    fail: Callable[[CaxtonError], bytes],
+    end: bytes = b"",
+) -> Response:
     """A response that carries the events, each as `encode` writes it, then `end`.
 
     An error before the first event is raised here, as for any request; a later one is sent as `fail` writes it. A
@@ -38,30 +41,67 @@ async def event_stream(
     except BaseException:
         await _close(first, events)
         raise
+    return EventStream(request, events, first, encode, fail, end)
 
-    async def body() -> AsyncIterator[bytes]:
-        upcoming = first
+
+class EventStream(Response, Generic[T]):
+    """Sends the events from `upcoming` on, until they end, fail or the client hangs up; then closes them.
+
+    Starlette's own streaming response leaves the closing to the garbage collector, and cancels it where it takes time.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        request: Request,
+        events: AsyncGenerator[T],
+        upcoming: asyncio.Future[T | None],
+        encode: Callable[[T], bytes],
+        fail: Callable[[CaxtonError], bytes],
+        end: bytes,
+    ) -> None:
+        self.status_code = 200
+        self.init_headers(HEADERS)
+        self._request = request
+        self._events = events
+        self._upcoming = upcoming
+        self._encode = encode
+        self._fail = fail
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone: asyncio.Future[None] = asyncio.ensure_future(_hang_up(receive))
         try:
-            while True:
-                done, _ = await asyncio.wait([upcoming], timeout=HEARTBEAT)
-                if not done:
-                    yield b": waiting\n\n"
-                    continue
-                event = upcoming.result()
-                if event is None:
-                    yield end
-                    return
-                yield encode(event)
-                upcoming = asyncio.ensure_future(anext(events, None))
-        except CaxtonError as error:
-            yield fail(error)
-        except Exception:
-            log.exception("a stream broke off")
-            yield fail(CaxtonError(Code.INTERNAL, "The server failed in the middle of this answer."))
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            more = True
+            while more and not gone.done():
+                either: set[asyncio.Future[Any]] = {self._upcoming, gone}
+                await asyncio.wait(either, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+                chunk, more = self._next() if self._upcoming.done() else (b": waiting\n\n", True)
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
         finally:
-            await _close(upcoming, events)
+            gone.cancel()
+            await _close(self._upcoming, self._events)
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)
+    def _next(self) -> tuple[bytes, bool]:
+        """What the event that came is written as, and whether others follow."""
+        try:
+            event = self._upcoming.result()
+        except CaxtonError as error:
+            return self._fail(error), False
+        except Exception as error:
+            return self._fail(crash(self._request, error)), False
+        if event is None:
+            return self._end, False
+        self._upcoming = asyncio.ensure_future(anext(self._events, None))
+        return self._encode(event), True
+
+
+async def _hang_up(receive: Receive) -> None:
+    """Return when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _close(upcoming: asyncio.Future[T | None], events: AsyncGenerator[T]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import apsw
 
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.ports.database import Session, SqlValue
-from caxton.storage.failures import explained
+from caxton.storage.failures import explained, storage_closed
 from caxton.storage.lock import locked
 from caxton.storage.migrate import migrate
 from caxton.storage.writer import Writer
@@ -45,8 +45,7 @@ class SqliteDatabase:
         self._scans = scans
 
     async def write(self, work: Callable[[Session], T]) -> T:
-        # Shielded: cancelling a wait must not look like a cancelled work to the writer, which does it all the same.
-        result: T = await asyncio.shield(self._writer.submit(work))
+        result: T = await self._writer.submit(work)
         return result
 
     def read(self, work: Callable[[Session], T]) -> T:
@@ -54,6 +53,9 @@ class SqliteDatabase:
             return work(self._reader)
 
     async def scan(self, work: Callable[[Session], T]) -> T:
+        if self._writer.closed:
+            raise storage_closed(self.path)
+
         def run() -> T:
             with explained(self.path):
                 return work(self._scanner)
@@ -80,17 +82,24 @@ async def open_database(path: Path) -> AsyncIterator[SqliteDatabase]:
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(path.with_suffix(".lock")))
         with explained(path):
-            connection = _connect(path)
-            stack.callback(connection.close)
+            connection = stack.enter_context(closing(_connect(path)))
             # An accepted message has to survive a power cut: FULL makes every commit wait for the disk.
-            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            connection.pragma("synchronous", "FULL")
+            # Before the journal mode, which is the file's own: that of a file which is not ours stays as it is.
             migrate(connection, path)
-            reader, scanner = _connect(path, readonly=True), _connect(path, readonly=True)
-        stack.callback(reader.close)
-        stack.callback(scanner.close)
-        scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite scan")
-        stack.callback(scans.shutdown)
+            if (mode := connection.pragma("journal_mode", "WAL")) != "wal":
+                raise CaxtonError(
+                    Code.STORAGE_FAILED,
+                    f"The database {str(path)!r} cannot have a write-ahead log (its journal mode stays {mode!r}).",
+                    why="That takes a local disk, where processes can share memory.",
+                    hint="Choose a data directory on one: `--data-dir`, CAXTON_DATA_DIR.",
+                )
+            reader = stack.enter_context(closing(_connect(path, readonly=True)))
+            scanner = stack.enter_context(closing(_connect(path, readonly=True)))
+        scans = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite scan"))
         writer = Writer(connection, ApswSession(connection), path)
+        # Again here, where cancelling the wait below leads: no connection is closed under a running writer.
+        stack.callback(writer.close)
         try:
             yield SqliteDatabase(path, writer, ApswSession(reader), ApswSession(scanner), scans)
         finally:

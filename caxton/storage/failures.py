@@ -23,15 +23,24 @@ EXPLAINED: tuple[tuple[type[apsw.Error], str, str], ...] = (
     (apsw.ReadOnlyError, "The file cannot be written.", "Check the permissions of the data directory."),
     (apsw.CantOpenError, "The file cannot be opened.", "Check the path and permissions of the data directory."),
     (apsw.BusyError, "Another process holds the database.", "Find out which, and let it finish or stop it."),
+    (apsw.LockedError, "Another use of the database holds the table.", "Try again."),
+    (apsw.TooBigError, "The text is longer than SQLite can hold.", "Send less."),
     (apsw.IOError, "The disk failed.", "Check the disk and the system's log."),
 )
 
 
-def storage_error(path: Path, error: apsw.Error) -> CaxtonError:
-    """The `storage_failed` that an SQLite error becomes."""
-    why, hint = next(((why, hint) for kind, why, hint in EXPLAINED if isinstance(error, kind)), ("", ""))
-    detail = f"The database {str(path)!r} failed: {error}"
-    return CaxtonError(Code.STORAGE_FAILED, detail, why=why, hint=hint)
+def storage_error(path: Path, error: BaseException) -> CaxtonError:
+    """The `storage_failed` that an error of SQLite becomes, with that as its cause."""
+    unknown = (f"{type(error).__name__}, which Caxton did not expect here.", "")
+    why, hint = next(((why, hint) for kind, why, hint in EXPLAINED if isinstance(error, kind)), unknown)
+    failure = CaxtonError(Code.STORAGE_FAILED, f"The database {str(path)!r} failed: {error}", why=why, hint=hint)
+    failure.__cause__ = error
+    return failure
+
+
+def storage_closed(path: Path) -> CaxtonError:
+    """What whoever comes too late is told."""
+    return CaxtonError(Code.STORAGE_FAILED, f"The database {str(path)!r} is closed.", why="The server is stopping.")
 
 
 @contextmanager
@@ -39,5 +48,7 @@ def explained(path: Path) -> Iterator[None]:
     """SQLite's errors within the block, as CaxtonErrors."""
     try:
         yield
+    except apsw.ConnectionClosedError as error:
+        raise storage_closed(path) from error
     except apsw.Error as error:
         raise storage_error(path, error) from error

@@ -31,6 +31,7 @@ def locked(path: Path) -> Iterator[None]:
             raise CaxtonError(
                 Code.STORAGE_FAILED,
                 f"Another Caxton server uses the data directory {str(path.parent)!r}.",
+                why=f"{path.name} is locked: {error}",
                 hint="Stop it with `caxton server stop`, or give this one a data directory of its own.",
             ) from error
         yield

@@ -24,24 +24,26 @@ def migrate(connection: apsw.Connection, path: Path) -> int:
     """
     known = migrations()
     (version,) = connection.execute("PRAGMA user_version").fetchone() or (0,)
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if (tables or version) and "migrations" not in tables:
+        raise CaxtonError(
+            Code.STORAGE_FAILED,
+            f"The database {str(path)!r} belongs to another program.",
+            why="It lacks the table in which Caxton notes how it made the others.",
+            hint="Choose another data directory; the file was left as it is.",
+        )
     if version > known[-1][0]:
         raise CaxtonError(
             Code.STORAGE_FAILED,
             f"The database {str(path)!r} has schema version {version}; this Caxton knows up to {known[-1][0]}.",
             why="A newer Caxton wrote it.",
-            hint="Use that version, or another data directory.",
-        )
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-        raise CaxtonError(
-            Code.STORAGE_FAILED,
-            f"The database {str(path)!r} belongs to another program.",
-            hint="Choose another data directory; the file was left as it is.",
+            hint="Use that version, or another data directory; the file was left as it is.",
         )
     _check_applied(connection, path, version, known)
     pending = [migration for migration in known if migration[0] > version]
     for number, name, sql in pending:
         with connection:
-            connection.execute(sql)
+            connection.execute(sql).fetchall()  # to the end: rows wait to be taken before the next statement runs
             connection.execute(
                 "INSERT INTO migrations (number, name, checksum) VALUES (?, ?, ?)", (number, name, _checksum(sql))
             )

@@ -8,14 +8,14 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
 
-from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.ports.database import Session
-from caxton.storage.failures import storage_error
+from caxton.storage.failures import storage_closed, storage_error
 
 BATCH = 1000
 """Works that share a commit at most: it bounds how long the first of them waits for the last."""
@@ -41,24 +41,24 @@ class Writer:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self._closed = False
+        self.closed = False
         self._thread = threading.Thread(target=self._run, name="sqlite writer", daemon=True)
         self._thread.start()
 
     def submit(self, run: Callable[[Session], Any]) -> asyncio.Future[Any]:
-        """A future that is resolved when the work is durable, and never before."""
-        if self._closed:
-            raise CaxtonError(Code.STORAGE_FAILED, "The database is closed.")
+        """A future that is resolved when the work is durable, and never before. The work is done even if cancelled."""
+        if self.closed:
+            raise storage_closed(self._path)
         done: asyncio.Future[Any] = self._loop.create_future()
         self._queue.put(Work(run, done))
         return done
 
     def close(self) -> None:
-        """Finish what was submitted and end the thread. Blocks meanwhile."""
-        if not self._closed:
-            self._closed = True
+        """Finish what was submitted and end the thread. Blocks meanwhile; repeating it waits for the same end."""
+        if not self.closed:
+            self.closed = True
             self._queue.put(None)
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
         open_end = True
@@ -79,26 +79,41 @@ class Writer:
 
     def _commit(self, batch: list[Work]) -> list[Outcome]:
         """Run a batch in one transaction; a work that raises is undone alone."""
+        execute = self._session.execute
         try:
-            with self._connection:
-                outcomes = [self._attempt(work) for work in batch]
-        except apsw.Error as error:
-            # The transaction as a whole failed and was rolled back: none of its works happened.
-            failure = storage_error(self._path, error)
-            return [Outcome(work.done, None, failure) for work in batch]
+            # Immediate: a deferred transaction would wait for another process's lock once a work, not once a batch.
+            execute("BEGIN IMMEDIATE")
+            outcomes = [self._attempt(work) for work in batch]
+            execute("COMMIT")
+        except BaseException as error:
+            # The transaction failed as a whole: none of its works happened.
+            with suppress(apsw.Error):  # mostly SQLite has rolled back by itself; if not, the next BEGIN will say so
+                execute("ROLLBACK")
+            return [Outcome(work.done, None, storage_error(self._path, error)) for work in batch]
         return outcomes
 
     def _attempt(self, work: Work) -> Outcome:
+        execute = self._session.execute
+        execute("SAVEPOINT work")
         try:
-            with self._connection:  # nested: a savepoint
-                result = work.run(self._session)
-        except apsw.Error as error:
+            result = work.run(self._session)
+        except BaseException as error:
             if not self._connection.in_transaction:
-                raise  # SQLite rolled the whole transaction back, as it does when the disk is full
-            return Outcome(work.done, None, storage_error(self._path, error))
-        except Exception as error:
-            return Outcome(work.done, None, error)
+                raise  # SQLite rolled the whole transaction back, as it may when the disk is full
+            execute("ROLLBACK TO work")
+            execute("RELEASE work")
+            return Outcome(work.done, None, self._failure(error))
+        execute("RELEASE work")
         return Outcome(work.done, result, None)
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """What the caller of a work that raised `error` gets to see."""
+        if isinstance(error, apsw.Error):
+            return storage_error(self._path, error)
+        if isinstance(error, StopIteration):
+            # No future takes it, and the others of the batch would never hear of theirs.
+            return RuntimeError(f"a work on the database raised {error!r}")
+        return error
 
 
 def _resolve(outcomes: list[Outcome]) -> None:

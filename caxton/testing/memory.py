@@ -1,12 +1,15 @@
 """Stores that forget: message and agent store in memory, for tests that need neither a file nor a disk."""
 
-from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
 from caxton.domain.agent import AgentRecord, DesiredState, Source
+from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import LifecycleEvent
 from caxton.domain.message import Conversation, Exchange, Message, MessageState, Performative, StoredMessage
+
+T = TypeVar("T")
 
 
 class MemoryMessageStore:
@@ -14,12 +17,16 @@ class MemoryMessageStore:
 
     def __init__(self) -> None:
         self._stored: dict[str, StoredMessage] = {}
+        self._agents: dict[str, str] = {}
+        """Of each message's id the agent that it is to, or the reply of."""
 
     async def append(self, message: Message) -> None:
-        self._stored.setdefault(message.id, StoredMessage(message=message, state=MessageState.ACCEPTED, attempts=0))
+        self._add(message, MessageState.ACCEPTED, message.receiver)
 
     async def begin(self, message_id: str) -> int:
-        stored = self._stored[message_id]
+        stored = self._stored.get(message_id)
+        if stored is None:
+            raise CaxtonError(Code.MESSAGE_NOT_FOUND, f"There is no stored message {message_id!r}.")
         self._stored[message_id] = msgspec.structs.replace(stored, attempts=stored.attempts + 1)
         return stored.attempts + 1
 
@@ -29,7 +36,7 @@ class MemoryMessageStore:
             return
         self._stored[message_id] = msgspec.structs.replace(stored, state=state)
         if reply:
-            self._stored[reply.id] = StoredMessage(message=reply, state=MessageState.SETTLED, attempts=0)
+            self._add(reply, MessageState.SETTLED, reply.sender)
 
     async def accepted(self) -> list[StoredMessage]:
         return [stored for stored in self._stored.values() if stored.state is MessageState.ACCEPTED]
@@ -41,67 +48,68 @@ class MemoryMessageStore:
         return next((s.message for s in self._stored.values() if s.message.in_reply_to == message_id), None)
 
     def history(self, conversation_id: str, agent: str, limit: int) -> list[Exchange]:
-        replies = [
-            stored.message
-            for stored in self._stored.values()
-            if stored.message.conversation_id == conversation_id
-            and stored.message.sender == agent
-            and stored.message.performative is Performative.INFORM
+        talk = [
+            Exchange(request.message, stored.message)
+            for stored in self._chosen(agent, conversation_id)
+            if stored.message.performative is Performative.INFORM
+            and (request := self._stored.get(stored.message.in_reply_to or ""))
         ]
-        requests = [self._stored.get(reply.in_reply_to or "") for reply in replies]
-        talk = [Exchange(request.message, reply) for request, reply in zip(requests, replies, strict=True) if request]
-        return talk[-limit:]
+        return talk[-limit:] if limit else []
 
     async def messages(
         self, *, agent: str | None, conversation_id: str | None, limit: int, before: str | None = None
     ) -> list[StoredMessage]:
-        chosen = [
-            stored
-            for stored in _older(self._stored.values(), before)
-            if (agent is None or agent in (stored.message.sender, stored.message.receiver))
-            and (conversation_id is None or stored.message.conversation_id == conversation_id)
-        ]
-        return chosen[: -limit - 1 : -1]
+        chosen = self._chosen(agent, conversation_id)
+        return _page(chosen[::-1], [stored.message.id for stored in chosen[::-1]], limit, before)
 
     async def conversations(self, *, agent: str | None, limit: int, before: str | None = None) -> list[Conversation]:
-        known = {stored.message.conversation_id for stored in self._stored.values()}
+        # A dict of the ids from the newest message on: each once, in the order of its last message.
+        known = dict.fromkeys(stored.message.conversation_id for stored in reversed(self._stored.values()))
         found = [conversation for one in known if (conversation := self.conversation(one))]
         found = [one for one in found if agent is None or one.agent == agent]
-        found.sort(key=lambda one: (one.updated_at, one.id), reverse=True)
-        seen = next((index + 1 for index, one in enumerate(found) if one.id == before), 0)
-        return found[seen : seen + limit]
+        return _page(found, [one.id for one in found], limit, before)
 
     def conversation(self, conversation_id: str) -> Conversation | None:
-        talk = [s.message for s in self._stored.values() if s.message.conversation_id == conversation_id]
+        talk = [stored.message for stored in self._chosen(None, conversation_id)]
         if not talk:
             return None
         return Conversation(
             id=conversation_id,
-            agent=talk[0].receiver,
+            agent=self._agents[talk[0].id],
             messages=len(talk),
             created_at=talk[0].created_at,
             updated_at=talk[-1].created_at,
         )
 
     async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
-        doomed = [
-            stored.message.id
-            for stored in self._stored.values()
-            if stored.state is not MessageState.ACCEPTED
-            and (conversation_id is None or stored.message.conversation_id == conversation_id)
-            and (agent is None or agent in (stored.message.sender, stored.message.receiver))
-        ]
+        chosen = self._chosen(agent, conversation_id)
+        doomed = [stored.message.id for stored in chosen if stored.state is not MessageState.ACCEPTED]
         for message_id in doomed:
             del self._stored[message_id]
         return len(doomed)
 
+    def _add(self, message: Message, state: MessageState, agent: str) -> None:
+        if message.id not in self._stored:
+            self._stored[message.id] = StoredMessage(message=message, state=state, attempts=0)
+            self._agents[message.id] = agent
 
-def _older(stored: Iterable[StoredMessage], before: str | None) -> Iterable[StoredMessage]:
-    """What was stored before the message `before`, oldest first; all where that is None or unknown."""
-    for one in stored:
-        if one.message.id == before:
-            return
-        yield one
+    def _chosen(self, agent: str | None, conversation_id: str | None) -> list[StoredMessage]:
+        return [
+            stored
+            for stored in self._stored.values()
+            if (agent is None or self._agents[stored.message.id] == agent)
+            and (conversation_id is None or stored.message.conversation_id == conversation_id)
+        ]
+
+
+def _page(items: list[T], ids: list[str], limit: int, before: str | None) -> list[T]:
+    """The first `limit` items after the one whose id is `before`; none after one that there is not."""
+    if before is None:
+        return items[:limit]
+    if before not in ids:
+        return []
+    begin = ids.index(before) + 1
+    return items[begin : begin + limit]
 
 
 class MemoryAgentStore:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.server import Cli, free_port
+from support.server import SCRIPTED, Cli, free_port
 
 
 @pytest.fixture
@@ -20,15 +20,6 @@ def server(cli: Cli) -> Cli:
     """The command, and a server on the embedded model that it started."""
     cli("server", "start")
     return cli
-
-
-SCRIPTED = """
-[server]
-default_provider = "scripted"
-
-[providers.scripted]
-kind = "scripted"
-"""
 
 
 @pytest.fixture

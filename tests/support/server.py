@@ -13,6 +13,13 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE = 60.0
+SCRIPTED = """
+[server]
+default_provider = "scripted"
+
+[providers.scripted]
+kind = "scripted"
+"""
 
 
 class Cli:

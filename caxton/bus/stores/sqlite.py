@@ -1,5 +1,6 @@
 """Messages in the embedded database."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -36,8 +37,15 @@ ORDER BY touched DESC LIMIT ?
 CONVERSATION = "SELECT id, agent, messages, created_at, updated_at FROM conversations WHERE id = ?"
 TOUCHED = "SELECT touched FROM conversations WHERE id = ?"
 ERASE = "DELETE FROM messages WHERE {where} state <> 'accepted' RETURNING conversation_id"
-COUNT_OUT = "UPDATE conversations SET messages = messages - ? WHERE id = ? RETURNING messages"
+COUNT_OUT = "UPDATE conversations SET messages = messages - ? WHERE id = ?"
 FORGET = "DELETE FROM conversations WHERE id = ? AND messages = 0"
+# What is left speaks for the conversation: the agent of its first message, the place of its last one.
+REMAINING = """
+UPDATE conversations SET
+    agent = (SELECT agent FROM messages WHERE conversation_id = conversations.id ORDER BY seq LIMIT 1),
+    touched = (SELECT max(seq) FROM messages WHERE conversation_id = conversations.id)
+WHERE id = ?
+"""
 
 END = 2**62
 """Above every sequence number."""
@@ -112,11 +120,12 @@ class SqliteMessageStore:
         where, values = _where(agent=agent, conversation_id=conversation_id)
 
         def work(session: Session) -> int:
-            erased = [conversation for (conversation,) in session.execute(ERASE.format(where=where), values)]
-            for conversation in set(erased):
-                session.execute(COUNT_OUT, (erased.count(conversation), conversation))
+            erased = Counter(conversation for (conversation,) in session.execute(ERASE.format(where=where), values))
+            for conversation, count in erased.items():
+                session.execute(COUNT_OUT, (count, conversation))
                 session.execute(FORGET, (conversation,))
-            return len(erased)
+                session.execute(REMAINING, (conversation,))
+            return erased.total()
 
         return await self._database.write(work)
 
@@ -129,10 +138,17 @@ def _add(session: Session, message: Message, body: bytes, state: MessageState, a
         session.execute(COUNT_IN, (message.conversation_id, agent, at, at, added[0][0]))
 
 
-def _where(**columns: str | None) -> tuple[str, tuple[str, ...]]:
-    """A condition for the columns that are given, to be followed by another."""
-    given = {column: value for column, value in columns.items() if value is not None}
-    return "".join(f"{column} = ? AND " for column in given), tuple(given.values())
+def _where(*, agent: str | None, conversation_id: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """A condition for what is given, to be followed by another."""
+    where = ""
+    values: tuple[str, ...] = ()
+    if conversation_id is not None:
+        where, values = "conversation_id = ? AND ", (conversation_id,)
+    if agent is not None:
+        # The "+" keeps SQLite off the agent's index where the conversation's, over fewer messages, will do.
+        where += "+agent = ? AND " if values else "agent = ? AND "
+        values = (*values, agent)
+    return where, values
 
 
 def _end(session: Session, query: str, before: str | None) -> int:

@@ -13,7 +13,10 @@ class MessageStore(Protocol):
         ...
 
     async def begin(self, message_id: str) -> int:
-        """Count a delivery begun; the number of attempts so far, this one included."""
+        """Count a delivery begun; the number of attempts so far, this one included.
+
+        CaxtonError `message_not_found` where it is not stored.
+        """
         ...
 
     async def settle(self, message_id: str, state: MessageState, reply: Message | None) -> None:
@@ -41,7 +44,10 @@ class MessageStore(Protocol):
     async def messages(
         self, *, agent: str | None, conversation_id: str | None, limit: int, before: str | None = None
     ) -> list[StoredMessage]:
-        """Messages to or from `agent` and of a conversation, where given; newest first."""
+        """Messages to `agent` and its replies, those of a conversation, or both; newest first.
+
+        `before` is the id of the last one already seen. Nothing comes before one that is not there.
+        """
         ...
 
     async def conversations(self, *, agent: str | None, limit: int, before: str | None = None) -> list[Conversation]:

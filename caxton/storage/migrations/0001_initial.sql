@@ -37,7 +37,8 @@ CREATE TABLE messages (
     attempts        INTEGER NOT NULL DEFAULT 0,
     body            BLOB NOT NULL
 ) STRICT;
-CREATE INDEX messages_by_conversation ON messages (conversation_id, agent, performative, seq);
+CREATE INDEX messages_by_conversation ON messages (conversation_id, seq);
+CREATE INDEX messages_informs ON messages (conversation_id, agent, seq) WHERE performative = 'inform';
 CREATE INDEX messages_by_agent ON messages (agent, seq);
 CREATE INDEX messages_accepted ON messages (seq) WHERE state = 'accepted';
 CREATE INDEX messages_by_request ON messages (in_reply_to) WHERE in_reply_to IS NOT NULL;

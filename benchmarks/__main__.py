@@ -1,0 +1,20 @@
+"""`python -m benchmarks [NAME …]`: run the named benchmarks, or all."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("startup", "cli", "reload", "http_message", "append", "idle_agents")
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or NAMES
+    if unknown := set(chosen) - set(NAMES):
+        print(f"There is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}.", file=sys.stderr)
+        return 2
+    for name in chosen:
+        print(f"== {name}", flush=True)
+        import_module(f"benchmarks.{name}").main()
+    return 0
+
+
+sys.exit(main())
