@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
 
-from caxton.config.agent_rules import rules
-from caxton.config.check import MOST, FileModel, findings, shown, wrong
-from caxton.config.toml import locate, parse
+from caxton.config.agent_rules import Describe, rules, unknown
+from caxton.config.check import FileModel, findings, shown, wrong
+from caxton.config.limits import LimitsTable
+from caxton.config.toml import MOST, locate, parse
 from caxton.config.units import read_duration, read_size
 from caxton.domain.agent import (
     AgentDefinition,
@@ -25,6 +26,7 @@ from caxton.domain.agent import (
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
 from caxton.domain.identifiers import AGENT_NAME, is_agent_name
+from caxton.domain.limits import ModelLimits
 
 SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
@@ -67,6 +69,13 @@ def _tool(text: str) -> str:
     raise wrong(f'a tool pattern is written "server.tool" or "server.*", not {shown(text)}')
 
 
+def _chain(value: Any) -> list[str]:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        return names
+    raise wrong(f"'llm_provider' is a provider's name or a list of names, not {shown(value)}")
+
+
 def _duration(value: Any) -> float:
     try:
         return read_duration(value)
@@ -98,6 +107,7 @@ Name = Annotated[str, AfterValidator(_name), _schema(AGENT_NAME, minLength=3, ma
 Version = Annotated[str, AfterValidator(_version), _schema(SEMVER)]
 Capability = Annotated[str, AfterValidator(_capability), _schema(CAPABILITY)]
 ToolPattern = Annotated[str, AfterValidator(_tool), _schema(TOOL_PATTERN)]
+Chain = Annotated[list[str], BeforeValidator(_chain, json_schema_input_type=str | list[str])]
 Parameter = Annotated[str, BeforeValidator(_parameter, json_schema_input_type=str | float | bool)]
 Duration = Annotated[float, Field(gt=0, le=86400), BeforeValidator(_duration, json_schema_input_type=str | float)]
 Size = Annotated[int, Field(ge=1, lt=2**63), BeforeValidator(_size, json_schema_input_type=str | int)]
@@ -112,6 +122,9 @@ class LlmTable(FileModel):
     max_tokens: int | None = Field(None, ge=1, description="Longest answer, in tokens.")
     stop: list[str] = Field([], max_length=16, description="Texts at which the answer ends.")
     seed: int | None = Field(None, description="Makes answers repeatable, where the provider can.")
+    response_schema: dict[str, Any] | None = Field(
+        None, description="JSON schema that every answer fits; the reply has it as `data` too."
+    )
 
 
 class ConversationTable(FileModel):
@@ -152,7 +165,9 @@ class AgentFile(FileModel):
     capabilities: list[Capability] = Field([], description='What it can do for others: "data-analysis", "charts:v2".')
     requires: list[Capability] = Field([], description="Capabilities of other agents that it needs.")
     tools: list[ToolPattern] = Field([], description='Tools it may call: "files.read_*".')
-    llm_provider: str | None = Field(None, description="A provider's name; the server's default where left out.")
+    llm_provider: Chain = Field(
+        [], description="A provider's name, or several that are asked in turn until one answers; else the default."
+    )
     llm: LlmTable = LlmTable()
     user_prompt_template: str | None = Field(
         None, description="Wraps each message: {{request}}, {{context}}, {{timestamp}} and your parameters."
@@ -161,6 +176,7 @@ class AgentFile(FileModel):
     conversation: ConversationTable = ConversationTable()
     memory: MemoryTable = MemoryTable()
     resources: ResourcesTable = ResourcesTable()
+    limits: LimitsTable = LimitsTable()
     tags: list[str] = Field([], description="Words to find it by.")
     author: str = Field("", description="Who wrote it.")
     license: str = Field("", description="Under which licence.")
@@ -176,7 +192,7 @@ class AgentFile(FileModel):
             capabilities=tuple(self.capabilities),
             requires=tuple(self.requires),
             tools=tuple(self.tools),
-            llm_provider=self.llm_provider,
+            llm_providers=tuple(self.llm_provider),
             llm=LlmOptions(**{**self.llm.model_dump(), "stop": tuple(self.llm.stop)}),
             user_prompt_template=self.user_prompt_template,
             parameters=self.parameters,
@@ -187,6 +203,7 @@ class AgentFile(FileModel):
             ),
             memory=MemoryOptions(enabled=self.memory.enabled, scope=MemoryScope(self.memory.scope)),
             resources=ResourceLimits(**self.resources.model_dump()),
+            limits=ModelLimits(**self.limits.model_dump()),
             tags=tuple(self.tags),
             author=self.author,
             license=self.license,
@@ -194,13 +211,13 @@ class AgentFile(FileModel):
         )
 
 
-def load_definition(source: Source, *, providers: Collection[str]) -> LoadedDefinition:
+def load_definition(source: Source, *, providers: Collection[str], describe: Describe = unknown) -> LoadedDefinition:
     """What a file defines, with its warnings; ConfigurationError with every problem of the file.
 
-    `providers` are the names that `llm_provider` may choose from.
+    `providers` are the names that `llm_provider` may choose from; `describe` tells what is known of their models.
     """
     data = parse(source)
-    found = [*islice(rules(data, providers), MOST)]
+    found = [*islice(rules(data, providers, describe), MOST)]
     file = None
     try:
         file = AgentFile.model_validate(data)

@@ -1,27 +1,65 @@
 """What is wrong in an agent file that no single value of it can tell."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from caxton.config.check import did_you_mean, shown
 from caxton.config.codes import Problem
+from caxton.config.places import KeyPath
 from caxton.config.toml import Finding
+from caxton.domain.completion import Capability, ModelInfo
 from caxton.domain.diagnostics import Severity
 from caxton.domain.prompt import BUILT_IN, PLACEHOLDER
 
+BRACES = re.compile(r"\{\{[^{}\n]{0,60}\}\}")
+"""What looks like a placeholder, whether or not it is one."""
 
-def rules(data: dict[str, Any], providers: Collection[str]) -> Iterator[Finding]:
+
+Describe = Callable[[str | None, str | None], ModelInfo | None]
+"""What is known of a provider's model; None for either is the default one. None where nothing is known."""
+
+
+def unknown(provider: str | None, model: str | None) -> ModelInfo | None:
+    """A `Describe` where there are no providers to ask."""
+    return None
+
+
+def rules(data: dict[str, Any], providers: Collection[str], describe: Describe) -> Iterator[Finding]:
     """What no single value can tell. Looks at raw data, so that it speaks even where other things are wrong."""
-    provider = data.get("llm_provider")
-    if isinstance(provider, str) and provider not in providers:
-        yield Finding(
-            ("llm_provider",),
-            Problem.UNKNOWN_PROVIDER,
-            f"there is no provider {shown(provider)}; configured are: {', '.join(sorted(providers))}",
-            did_you_mean(provider, providers) or "Add it to caxton.toml below [providers], or choose one of these.",
-        )
+    chosen = data.get("llm_provider")
+    for place, provider in enumerate(chosen) if isinstance(chosen, list) else [(None, chosen)]:
+        if isinstance(provider, str) and provider not in providers:
+            yield Finding(
+                ("llm_provider",) if place is None else ("llm_provider", place),
+                Problem.UNKNOWN_PROVIDER,
+                f"there is no provider {shown(provider)}; configured are: {', '.join(sorted(providers))}",
+                did_you_mean(provider, providers) or "Add it to caxton.toml below [providers], or choose one of these.",
+            )
+    yield from _capability_rules(data, chosen, describe)
     yield from _template_rules(data)
     yield from _without_effect(data)
+
+
+def _capability_rules(data: dict[str, Any], chosen: object, describe: Describe) -> Iterator[Finding]:
+    """What the first provider's model is known not to do; the others of a list stand in for when it fails."""
+    llm = data.get("llm")
+    options = llm if isinstance(llm, dict) else {}
+    provider = chosen[0] if isinstance(chosen, list) and chosen else chosen
+    if not isinstance(provider, str | None) or not isinstance(named := options.get("model"), str | None):
+        return
+    model = describe(provider, named)
+    if model is None:
+        return
+    wanted: list[tuple[KeyPath, Capability, bool]] = [
+        (("tools",), Capability.TOOLS, bool(data.get("tools"))),
+        (("llm", "response_schema"), Capability.JSON_SCHEMA, "response_schema" in options),
+    ]
+    for path, capability, asked in wanted:
+        if asked and model.has(capability) is False:
+            message = f"model {shown(model.name)} cannot do what {'.'.join(map(str, path))!r} needs"
+            hint = "Choose another model or provider."
+            yield Finding(path, Problem.MODEL_INCAPABLE, message, hint, at_key=True)
 
 
 def _template_rules(data: dict[str, Any]) -> Iterator[Finding]:
@@ -47,9 +85,15 @@ def _template_rules(data: dict[str, Any]) -> Iterator[Finding]:
             message = f"nothing fills the placeholder {shown(written)}"
             hint = did_you_mean(name, known) or "Add it to [parameters]."
             yield Finding(path, Problem.UNKNOWN_PLACEHOLDER, message, hint, within=written)
+    for written in dict.fromkeys(BRACES.findall(template)):
+        if not PLACEHOLDER.fullmatch(written):
+            message = f"{shown(written)} is no placeholder and stays as it is"
+            hint = "The name of a placeholder is letters, digits and underscores."
+            yield Finding(path, Problem.INVALID_VALUE, message, hint, within=written, severity=Severity.WARNING)
     if "request" not in used:
         message = "the template has no {{request}}: the model is never shown what the agent is asked"
-        yield Finding(path, Problem.INVALID_VALUE, message, at_key=True, severity=Severity.WARNING)
+        hint = "A placeholder has two braces on each side." if "{request}" in template else ""
+        yield Finding(path, Problem.INVALID_VALUE, message, hint, at_key=True, severity=Severity.WARNING)
     if context := used.get("context"):
         message = f"{context!r} is left empty by this version"
         yield Finding(path, Problem.NO_EFFECT_YET, message, within=context, severity=Severity.WARNING)

@@ -3,6 +3,8 @@
 import difflib
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, time
+from itertools import islice
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -10,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from caxton.config.codes import Problem
+from caxton.config.excerpt import SECRET
 from caxton.config.places import KeyPath
-from caxton.config.toml import SECRET, Finding
+from caxton.config.toml import MOST, Finding
 
 EXPECTED = {
     "string_type": "text in quotes",
@@ -29,8 +32,6 @@ EXPECTED = {
 }
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 60
-MOST = 100
-"""Problems told of one file. Nobody reads more; each has its line, and the file may be one long line of problems."""
 
 
 class FileModel(BaseModel):
@@ -84,8 +85,10 @@ def wrong(message: str, hint: str = "", *, secret: bool = False) -> PydanticCust
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as Python writes it, shortened."""
-    text = SHORT.repr(value)
+    """A value as a message shows it: as the file writes it or nearly so, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value.isoformat() if isinstance(value, date | time) else SHORT.repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -96,7 +99,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    by_folded = {name.casefold(): name for name in known}
+    by_folded = {name.casefold(): name for name in islice(known, 1000)}
     found = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 

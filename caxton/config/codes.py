@@ -12,6 +12,7 @@ class Problem(StrEnum):
     ENCODING = "encoding"
     INVALID_VALUE = "invalid_value"
     MISSING_KEY = "missing_key"
+    MODEL_INCAPABLE = "model_incapable"
     NO_EFFECT_YET = "no_effect_yet"
     SECRET_IN_FILE = "secret_in_file"  # noqa: S105 - a code, not a secret
     TOML_SYNTAX = "toml_syntax"
@@ -29,6 +30,7 @@ MEANINGS: Mapping[Problem, str] = {
     Problem.ENCODING: "The file is not UTF-8 text; the position is that of the first byte that does not fit.",
     Problem.INVALID_VALUE: "The value is of the right type, but not one that the key takes.",
     Problem.MISSING_KEY: "A required key is not there.",
+    Problem.MODEL_INCAPABLE: "The agent asks for what its model is known not to do.",
     Problem.NO_EFFECT_YET: "A warning: the key is understood, and this version does not act on it.",
     Problem.SECRET_IN_FILE: "A key stands in the file itself; name an environment variable that holds it instead.",
     Problem.TOML_SYNTAX: "The file is not TOML.",

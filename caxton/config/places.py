@@ -15,8 +15,6 @@ KeyPath = tuple[str | int, ...]
 
 DEEPEST = 8
 """Parts of the longest path noted. No format goes as deep; a hostile text goes as deep as it is long."""
-WIDEST = 1000
-"""Characters of a line that are shown."""
 ESCAPE = re.compile(rb"\\(?:(e)|(x[0-9A-Fa-f]{2})|.)", re.DOTALL)
 
 
@@ -28,25 +26,21 @@ class Span(NamedTuple):
     length: int
 
 
-def excerpt(line: str, column: int, length: int) -> tuple[str, int]:
-    """What is shown of a line where `length` characters at `column` are meant, and how many of those are in it."""
-    if column > WIDEST:
-        return "", 1
-    return line[:WIDEST], max(1, min(length, len(line[:WIDEST]) - column + 1))
-
-
 class Places:
-    """The places of a text that is TOML."""
+    """The places of a text that is TOML, or was up to some statement that a parser did not like."""
 
     def __init__(self, text: str) -> None:
         import tree_sitter
         import tree_sitter_toml
 
+        self._text = text
         self._lines = text.split("\n")
         self._bytes = text.encode()
         self._keys: dict[KeyPath, Any] = {}
         self._values: dict[KeyPath, Any] = {}
         self._lists: dict[KeyPath, int] = {}
+        self._first: dict[KeyPath, Any] = {}
+        self._statements: list[tuple[KeyPath, Any]] = []
         parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
         for node in parser.parse(_in_older_words(self._bytes)).root_node.named_children:
             if node.type == "pair":
@@ -76,6 +70,19 @@ class Places:
                 return self._span(node.start_byte, node.end_byte)
         return Span(1, 1, 1)
 
+    def repeated(self, offset: int) -> tuple[int, int, int | None]:
+        """Of the statement that the character at `offset` is in, or that ends there: where its key begins and how long
+        that is, in characters, and the line where what it names stood first, None where that is not found.
+        """
+        end = len(self._text[:offset].encode())
+        path, key = next((one for one in reversed(self._statements) if one[1].start_byte <= end), ((), None))
+        if key is None:
+            return offset, 1, None
+        above = (self._first[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self._first)
+        first = next((node for node in above if node.start_byte < key.start_byte), None)
+        begin = len(self._bytes[: key.start_byte].decode())
+        return begin, self._span(key.start_byte, key.end_byte).length, first and first.start_point[0] + 1
+
     def _span(self, begin: int, end: int) -> Span:
         line_begin = self._bytes.rfind(b"\n", 0, begin) + 1
         line_end = self._bytes.find(b"\n", begin)
@@ -85,8 +92,9 @@ class Places:
         return Span(self._bytes.count(b"\n", 0, begin) + 1, column, max(1, len(self._bytes[begin:end].decode())))
 
     def _table(self, node: Any) -> None:
-        header, *rest = node.named_children
+        header, *rest = _whole(node)
         path, last = self._named((), header)
+        self._statements.append((path, header))
         if node.type == "table_array_element":
             index = self._lists.get(path, 0)
             self._lists[path] = index + 1
@@ -98,8 +106,9 @@ class Places:
                 self._pair(path, child)
 
     def _pair(self, path: KeyPath, node: Any) -> None:
-        key, *values = (child for child in node.named_children if child.type not in ("comment", "ERROR"))
+        key, *values = _whole(node)
         path, _ = self._named(path, key)
+        self._statements.append((path, key))
         if values:
             self._value(path, values[0])
 
@@ -114,13 +123,14 @@ class Places:
             if len(path) > DEEPEST:
                 break
             self._keys.setdefault(path, part)
+            self._first.setdefault(path, part)
         return path, part
 
     def _value(self, path: KeyPath, node: Any) -> None:
         if len(path) > DEEPEST:
             return
         self._values[path] = node
-        inner = [child for child in node.named_children if child.type not in ("comment", "ERROR")]
+        inner = _whole(node)
         if node.type == "inline_table":
             for child in inner:
                 if child.type == "pair":
@@ -133,8 +143,15 @@ class Places:
         raw = self._bytes[key.start_byte : key.end_byte].decode()
         if key.type != "quoted_key":
             return raw
-        (name,) = tomli.loads(f"{raw} = 0")
+        try:
+            (name,) = tomli.loads(f"{raw} = 0")
+        except tomli.TOMLDecodeError:
+            return raw  # beyond the statement that the parser did not like
         return str(name)
+
+
+def _whole(node: Any) -> list[Any]:
+    return [child for child in node.named_children if child.type not in ("comment", "ERROR")]
 
 
 def _parts(key: Any) -> Iterator[Any]:

@@ -6,13 +6,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from msgspec import convert
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
-from caxton.config.check import MOST, FileModel, did_you_mean, findings, shown, wrong
+from caxton.config.check import FileModel, did_you_mean, findings, shown, wrong
 from caxton.config.codes import Problem
+from caxton.config.limits import LimitsTable
 from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, resolve, variable
 from caxton.config.source import read_source
-from caxton.config.toml import Finding, locate, parse
+from caxton.config.toml import MOST, Finding, locate, parse
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
@@ -71,18 +73,39 @@ class ServerTable(FileModel):
     drain_timeout: float = Field(10.0, ge=0, le=3600, description="Seconds that turns may take when the server stops.")
 
 
+class PriceTable(FileModel):
+    """`[providers.NAME.price]`: what the model costs, in US dollars for a million tokens."""
+
+    prompt: float = Field(ge=0, description="US dollars for a million tokens of prompts.")
+    completion: float = Field(ge=0, description="US dollars for a million tokens of answers.")
+
+
 class ProviderTable(FileModel):
     """`[providers.NAME]`: one provider of language models."""
 
-    kind: str = Field(description='"local" runs a model itself; "openai" speaks the OpenAI protocol.')
+    kind: str = Field(description='"local" runs a model itself; "openai", "ollama" and "litellm" ask others.')
     model: str | None = Field(None, description="The model of agents that name none.")
     base_url: Url | None = Field(None, description="The endpoint; OpenAI's own where left out.")
     api_key_env: Variable | None = Field(None, description="The environment variable that holds the key.")
+    api_key_file: str | None = Field(None, description="A file that holds the key and that only its owner may read.")
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds for one whole answer.")
+    retries: int = Field(2, ge=0, le=10, description="How often a request that failed for a while only is repeated.")
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row after which the provider is left alone.")
+    breaker_pause: float = Field(30.0, gt=0, le=3600, description="Seconds for which it is left alone.")
     context_length: int | None = Field(None, ge=128, description="Tokens that the model's context holds.")
+    temperature: float | None = Field(None, ge=0, le=2, description="For agents that do not choose.")
+    top_p: float | None = Field(None, gt=0, le=1, description="For agents that do not choose.")
+    max_tokens: int | None = Field(None, ge=1, description="Longest answer, for agents that do not choose.")
+    tools: bool | None = Field(None, description="Whether the model calls tools, where the kind cannot know.")
+    vision: bool | None = Field(None, description="Whether the model sees pictures, where the kind cannot know.")
+    json_schema: bool | None = Field(None, description="Whether answers can be held to a JSON schema.")
+    limits: LimitsTable = LimitsTable()
+    price: PriceTable | None = Field(None, description="What the model costs, where the list of prices does not know.")
     model_path: str | None = Field(None, description="A GGUF file to run, for kind local.")
     threads: int | None = Field(None, ge=1, le=1024, description="Processor threads, for kind local.")
     parallel: int = Field(2, ge=1, le=64, description="Answers at once, for kind local.")
+    keep_alive: float | None = Field(None, ge=0, description="Seconds that a model stays loaded, for kind ollama.")
+    gpu_layers: int | None = Field(None, ge=0, description="Layers of the model on the GPU, for kind ollama.")
     script: str | None = Field(None, description="A TOML file of rules, for kind scripted (tests).")
 
 
@@ -104,8 +127,8 @@ def load_settings(
     file = find_file(flags, environ, cwd)
     read, diagnostics = _read(file, kinds) if file else (ServerFile(), [])
     known = {*DEFAULT_PROVIDERS, *read.providers} if not diagnostics else None
-    overrides, wrong = _overrides(flags, environ, known)
-    diagnostics += wrong
+    overrides, problems = _overrides(flags, environ, known)
+    diagnostics += problems
     if any(diagnostic.is_error for diagnostic in diagnostics):
         raise ConfigurationError(diagnostics)
     server = read.server.model_copy(update=overrides)
@@ -190,7 +213,7 @@ def _overrides(
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
     """What flags and environment say of `[server]`, and what is wrong with it; `providers` where they are known."""
     values: dict[str, Any] = {}
-    wrong: list[Diagnostic] = []
+    problems: list[Diagnostic] = []
     for key in ServerTable.model_fields:
         place, given = f"environment variable {variable(key)}", environ.get(variable(key)) or None
         if flags.get(key) is not None:
@@ -200,14 +223,14 @@ def _overrides(
         try:
             values[key] = getattr(ServerTable.model_validate({key: given}, strict=False), key)
         except ValidationError as error:
-            wrong += [
+            problems += [
                 Diagnostic(code=finding.code, message=finding.message, file=place, hint=finding.hint)
                 for finding in findings(ServerTable, error)
             ]
         if key == "default_provider" and providers is not None and given not in providers:
             message, hint = _unknown_default(given, providers)
-            wrong.append(Diagnostic(code=Problem.UNKNOWN_PROVIDER, message=message, file=place, hint=hint))
-    return values, wrong
+            problems.append(Diagnostic(code=Problem.UNKNOWN_PROVIDER, message=message, file=place, hint=hint))
+    return values, problems
 
 
 def _providers(read: ServerFile, base: Path) -> dict[str, ProviderSettings]:
@@ -215,8 +238,8 @@ def _providers(read: ServerFile, base: Path) -> dict[str, ProviderSettings]:
     tables |= {name: table.model_dump(exclude_unset=True) for name, table in read.providers.items()}
     providers = {}
     for name, table in tables.items():
-        for key in ("model_path", "script"):
-            if key in table:
+        for key in ("api_key_file", "model_path", "script"):
+            if table.get(key) is not None:
                 table[key] = resolve(table[key], base)
-        providers[name] = ProviderSettings(name=name, **table)
+        providers[name] = convert({"name": name, **table}, ProviderSettings)
     return providers

@@ -6,21 +6,24 @@ there is something to say about them, are looked up in `places`.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import tomli
 
 from caxton.config.codes import Problem
-from caxton.config.places import KeyPath, Places, excerpt
+from caxton.config.excerpt import excerpt, point
+from caxton.config.places import KeyPath, Places
+from caxton.config.syntax import syntax_error
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic, Severity
 from caxton.domain.errors import ConfigurationError
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 NUMBER = re.compile(r"[0-9](?:_?[0-9]){999,}")
-SECRET = re.compile(r"""api[-_]?key["']?\s*[=:]""", re.IGNORECASE)
-"""A key that stands in the file itself; its line is not shown, for what is shown is logged."""
-TWICE = ("Cannot declare", "Cannot overwrite", "Cannot redefine", "Cannot mutate", "Duplicate")
+BEYOND = "the number does not fit into 64 bits"
+MOST = 100
+"""Problems told of one file. Nobody reads more; each has its line, and the file may be one long line of problems."""
 
 
 class Finding(NamedTuple):
@@ -44,22 +47,25 @@ def parse(source: Source) -> dict[str, Any]:
     """The data of a TOML text, whole numbers within 64 bits; ConfigurationError with the place of what is no TOML."""
     if half := SURROGATE.search(source.text):
         message = f"{half[0]!r} is half of a character, which UTF-8 cannot hold"
-        raise ConfigurationError([_at(source, half.start(), Problem.ENCODING, message)])
+        raise ConfigurationError(
+            [point(source.path, source.text, half.start(), code=Problem.ENCODING, message=message)]
+        )
     try:
         data = tomli.loads(source.text)
     except tomli.TOMLDecodeError as error:
-        raise ConfigurationError([_syntax_error(source, error)]) from None
+        raise ConfigurationError([syntax_error(source, error)]) from None
     except RecursionError:
         diagnostic = Diagnostic(code=Problem.TOML_SYNTAX, message="tables or lists nest too deeply", file=source.path)
         raise ConfigurationError([diagnostic]) from None
     except ValueError:
         # Python refuses to read a whole number of thousands of digits, and does not say where it stands.
         number = NUMBER.search(source.text)
-        message = "the number does not fit into 64 bits"
-        raise ConfigurationError(
-            [_at(source, number.start() if number else 0, Problem.INVALID_VALUE, message)]
-        ) from None
-    if found := list(_beyond_64_bits(data)):
+        begin, end = number.span() if number else (0, 1)
+        diagnostic = point(
+            source.path, source.text, begin, code=Problem.INVALID_VALUE, message=BEYOND, length=end - begin
+        )
+        raise ConfigurationError([diagnostic]) from None
+    if found := [*islice(_beyond_64_bits(data), MOST)]:
         raise ConfigurationError(locate(source, found))
     return data
 
@@ -71,7 +77,6 @@ def locate(source: Source, findings: list[Finding]) -> list[Diagnostic]:
     for finding in findings:
         span = places.of(finding.path, at_key=finding.at_key, within=finding.within)
         line, length = excerpt(places.line(span.line), span.column, span.length)
-        hidden = finding.secret or SECRET.search(line)
         found.append(
             Diagnostic(
                 code=finding.code,
@@ -81,24 +86,12 @@ def locate(source: Source, findings: list[Finding]) -> list[Diagnostic]:
                 line=span.line,
                 column=span.column,
                 length=length,
-                source="" if hidden else line,
+                source="" if finding.secret else line,
                 key=".".join(str(part) for part in finding.path),
                 hint=finding.hint,
             )
         )
     return sorted(found, key=lambda diagnostic: (diagnostic.line, diagnostic.column))
-
-
-def _at(source: Source, offset: int, code: Problem, message: str) -> Diagnostic:
-    """A problem at a character of the text."""
-    before = source.text[:offset]
-    column = offset - before.rfind("\n")
-    line, length = excerpt(source.text[offset - column + 1 :].partition("\n")[0].rstrip("\r"), column, 1)
-    shown = SURROGATE.sub("\N{REPLACEMENT CHARACTER}", line)
-    number = before.count("\n") + 1
-    return Diagnostic(
-        code=code, message=message, file=source.path, line=number, column=column, length=length, source=shown
-    )
 
 
 def _beyond_64_bits(data: dict[str, Any]) -> Iterator[Finding]:
@@ -111,48 +104,4 @@ def _beyond_64_bits(data: dict[str, Any]) -> Iterator[Finding]:
         elif isinstance(value, list):
             waiting += [((*path, index), inner) for index, inner in enumerate(value)]
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            yield Finding(path, Problem.INVALID_VALUE, "the number does not fit into 64 bits")
-
-
-def _syntax_error(source: Source, error: tomli.TOMLDecodeError) -> Diagnostic:
-    lines = source.text.replace("\r\n", "\n").split("\n")
-    number = min(max(error.lineno, 1), len(lines))
-    text = lines[number - 1]
-    column, length = min(max(error.colno, 1), len(text) + 1), 1
-    if error.msg.startswith(TWICE) and text.strip():
-        # The parser knows of it only at the end of the line.
-        column, length = len(text) - len(text.lstrip()) + 1, len(text.strip())
-    line, length = excerpt(text, column, length)
-    return Diagnostic(
-        code=Problem.TOML_SYNTAX,
-        message=f"this is not TOML: {error.msg}",
-        file=source.path,
-        line=number,
-        column=column,
-        length=length,
-        source="" if SECRET.search(line) else line,
-        hint="" if SECRET.search(line) else _syntax_hint(line, error.msg),
-    )
-
-
-def _syntax_hint(line: str, problem: str) -> str:
-    """What most often is meant by a line that does not parse."""
-    key, equals, value = (part.strip() for part in line.partition("="))
-    value = value.partition("#")[0].strip()
-    if line.startswith("\ufeff"):
-        return "The text begins with a byte order mark; save it as UTF-8 without one."
-    if problem.startswith(TWICE):
-        return "What it names is there before; keep one of the two."
-    if problem.startswith("Unterminated") or (line.count('"') % 2 and '"' in value[:1]):
-        return 'A quote is not closed; text over several lines stands in """ … """.'
-    if problem.startswith("Unclosed"):
-        return "A comma, or the bracket that closes it, is missing at this place or before."
-    if problem.startswith(("Unescaped", "Invalid hex")):
-        return "For a backslash write two of them, or put the text into single quotes."
-    if not equals and ":" in line:
-        return "TOML writes `key = value`, with an equals sign."
-    if equals and not value:
-        return f"Give {key!r} a value, or remove the line."
-    if value[:1].isalnum():
-        return f'Text stands in quotes: {key} = "{value}"'
-    return ""
+            yield Finding(path, Problem.INVALID_VALUE, BEYOND)

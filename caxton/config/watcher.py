@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -38,7 +39,7 @@ async def watch_definitions(directory: Path, stop: asyncio.Event) -> AsyncIterat
         async with aclosing(_watch(directory, stop, troubles)) as watch:
             async for told in watch:
                 first, before = seen is None, seen or {}
-                seen = _look(directory, before, troubles)
+                seen = await asyncio.to_thread(_look, directory, before, troubles)
                 batch = frozenset() if first else told | _differing(before, seen)
                 if batch or first:
                     yield batch
@@ -74,13 +75,23 @@ async def _watch(directory: Path, stop: asyncio.Event, troubles: set[str]) -> As
             if _identity(directory) != identity:
                 return
             upcoming = asyncio.ensure_future(anext(changes, None))
-    except (OSError, RuntimeError) as error:
-        _complain(f"{directory} cannot be watched and is looked at every {MISSING} s: {error}", troubles)
+    except (OSError, RuntimeError, ExceptionGroup) as error:
+        # A group is how `awatch` says of a file's name that it is not UTF-8. The next watch will not meet it.
+        _complain(f"{directory} cannot be watched and is looked at every {MISSING} s: {_cause(error)}", troubles)
         await _pause(stop)
     finally:
         upcoming.cancel()
         await asyncio.gather(upcoming, return_exceptions=True)
         await changes.aclose()
+
+
+def _cause(error: Exception) -> Exception:
+    """The one error that a group is about; raised again where that is nothing of the watch's."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if not isinstance(error, OSError | RuntimeError):
+        raise error
+    return error
 
 
 class _Ending(asyncio.Event):
@@ -109,9 +120,9 @@ def _look(directory: Path, before: Seen, troubles: set[str]) -> Seen:
     try:
         for path in filter(is_definition, directory.iterdir()):
             try:
-                status = path.stat()
+                status = _status(path)
             except FileNotFoundError:
-                continue  # gone since, or a link that leads nowhere
+                continue  # gone since
             seen[path] = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return {}
@@ -119,6 +130,14 @@ def _look(directory: Path, before: Seen, troubles: set[str]) -> Seen:
         _complain(f"{directory} cannot be looked at: {error}", troubles)
         return before
     return seen
+
+
+def _status(path: Path) -> os.stat_result:
+    """Of the file that a link leads to; of the link itself where that is nowhere, or round in a circle."""
+    try:
+        return path.stat()
+    except OSError:
+        return path.lstat()
 
 
 def _differing(before: Seen, now: Seen) -> frozenset[Path]:

@@ -1,0 +1,92 @@
+"""What no single value of an agent file can tell: its template, its provider, and what has no effect yet."""
+
+import pytest
+from support.marked import assert_told, read_marked
+
+from caxton.config.agent_file import diagnose, load_definition
+from caxton.domain.agent import Source
+
+HEAD = 'name = "helper"\nsystem_prompt = "You help."\n'
+TEMPLATES = {
+    "a placeholder that nothing fills": HEAD
+    + 'user_prompt_template = "{{request}} {{ zzz }}"\n'
+    + "                                    ^^^^^^^^^ unknown_placeholder: Add it to [parameters].\n",
+    "a misspelt placeholder": HEAD
+    + 'user_prompt_template = "{{request}} {{reqest}}"\n'
+    + "                                    ^^^^^^^^^^ unknown_placeholder: Did you mean 'request'?\n",
+    "a misspelt parameter": HEAD
+    + 'user_prompt_template = "{{request}} in {{langauge}}"\n'
+    + "                                       ^^^^^^^^^^^^ unknown_placeholder: Did you mean 'language'?\n"
+    + '[parameters]\nlanguage = "German"\n',
+    "placeholders of a template of several lines": HEAD
+    + 'user_prompt_template = """\nÜber {{request}}\n  {{one}} {{two}} {{one}}\n'
+    + "  ^^^^^^^ unknown_placeholder: '{{one}}'\n          ^^^^^^^ unknown_placeholder: '{{two}}'\n"
+    + '"""\n',
+    "no request": HEAD
+    + 'user_prompt_template = "Hello."\n^^^^^^^^^^^^^^^^^^^^ invalid_value: never shown what the agent is asked\n',
+    "a request in single braces": HEAD
+    + "user_prompt_template = 'Q: {request}'\n^^^^^^^^^^^^^^^^^^^^ invalid_value: two braces on each side\n",
+    "what looks like a placeholder": HEAD
+    + "user_prompt_template = '{{request}} {{user-name}} {{}} {{user-name}}'\n"
+    + "                                    ^^^^^^^^^^^^^ invalid_value: is no placeholder and stays as it is\n"
+    + "                                                  ^^^^ invalid_value: letters, digits and underscores\n",
+    "a context that is left empty": HEAD
+    + 'user_prompt_template = "{{request}} {{context}}"\n'
+    + "                                    ^^^^^^^^^^^ no_effect_yet: left empty by this version\n",
+    "a parameter with a name of the server's": HEAD
+    + "[parameters]\ntimestamp = 'now'\n^^^^^^^^^ invalid_value: filled by the server itself\n",
+    "parameters that cannot be placeholders": HEAD
+    + '[parameters]\n"two words" = 1\n^^^^^^^^^^^ invalid_value: cannot be a placeholder\n'
+    + "1st = 1\n^^^ invalid_value: no digit at the front\n",
+    "parameters of other types": HEAD
+    + "[parameters]\nday = 2026-01-02\n      ^^^^^^^^^^ invalid_value: text, a number, true or false, not 2026-01-02\n"
+    + "all = [1]\n      ^^^ invalid_value: not [1]\n",
+    "several providers": HEAD
+    + "llm_provider = ['local', 'opnai']\n                         ^^^^^^^ unknown_provider: configured are: local\n",
+    "parameters that are no table": HEAD
+    + "user_prompt_template = '{{request}} {{x}}'\nparameters = 'x'\n             ^^^ wrong_type: a table\n",
+    "a template that is no text": HEAD
+    + "user_prompt_template = 5\n                       ^ wrong_type: text in quotes\n",
+}
+IDLE = {
+    "tools": HEAD + "tools = ['a.b']\n^^^^^ no_effect_yet\n",
+    "requires": HEAD + "requires = ['search']\n^^^^^^^^ no_effect_yet\n",
+    "memory": HEAD + "[memory]\nenabled = true\n^^^^^^^ no_effect_yet\n",
+    "strategy": HEAD + "conversation.strategy = 'summarize'\n             ^^^^^^^^ no_effect_yet\n",
+    "memory of tools": HEAD + "[resources]\nmemory = '1GB'\n^^^^^^ no_effect_yet\n",
+    "tools at once": HEAD + "[resources]\nconcurrent_tools = 1\n^^^^^^^^^^^^^^^^ no_effect_yet\n",
+}
+
+
+@pytest.mark.parametrize("marked", TEMPLATES.values(), ids=TEMPLATES.keys())
+def test_what_is_wrong_in_a_template_is_shown_at_its_place(marked):
+    text, marks = read_marked(marked)
+    assert_told(diagnose(Source(path="a.toml", text=text), providers=["local"]), marks)
+
+
+@pytest.mark.parametrize("marked", IDLE.values(), ids=IDLE.keys())
+def test_what_has_no_effect_yet_is_a_warning_and_no_error(marked):
+    text, marks = read_marked(marked)
+    loaded = load_definition(Source(path="a.toml", text=text), providers=["local"])
+    assert_told(list(loaded.warnings), marks)
+
+
+@pytest.mark.parametrize(
+    "text", ["tools = []", "requires = []", "memory = {enabled = false}", "conversation = {strategy = 'sliding'}"]
+)
+def test_the_defaults_written_out_warn_of_nothing(text):
+    assert diagnose(Source(path="a.toml", text=HEAD + text), providers=["local"]) == []
+
+
+@pytest.mark.parametrize("template", ["Hello.", "{request}", "{{request}} {{user-name}}", "{{request}} {{context}}"])
+def test_a_template_that_may_be_meant_so_is_warned_of_and_taken(template):
+    text = f'{HEAD}user_prompt_template = "{template}"\n'
+    loaded = load_definition(Source(path="a.toml", text=text), providers=["local"])
+    assert loaded.definition.user_prompt_template == template
+    assert len(loaded.warnings) == 1
+
+
+def test_a_placeholder_with_inner_spaces_and_one_without_are_the_same():
+    template = "{{ request }} {{request}} {{language}} {{  language  }} {not one} {} }} {{"
+    text = f'{HEAD}user_prompt_template = "{template}"\nparameters.language = "German"\n'
+    assert diagnose(Source(path="a.toml", text=text), providers=["local"]) == []
