@@ -3,8 +3,7 @@
 import click
 
 from caxton.cli.complete import agent_name
-from caxton.cli.session import CaxtonGroup, Session, pass_session
-from caxton.domain.errors import CaxtonError, Code
+from caxton.cli.session import CaxtonGroup, Session, pass_session, yes_option
 from caxton.domain.identifiers import ANONYMOUS, default_conversation
 from caxton.service.api import agents, conversations, messages
 from caxton.service.api.operation import Operation
@@ -16,17 +15,20 @@ def agent() -> None:
 
 
 name_argument = click.argument("name", shell_complete=agent_name)
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @agent.command("list")
 @pass_session
 def list_(session: Session) -> None:
-    """List the agents, and the files that define none because of their errors."""
-    from caxton.cli.show import show_agents
-
+    """List the agents, and the files that define none."""
     answer = session.client().call(agents.LIST)
-    session.show(answer, lambda: show_agents(session, answer))
+
+    def people() -> None:
+        from caxton.cli.show import show_agents
+
+        show_agents(session, answer)
+
+    session.show(answer, people)
 
 
 @agent.command()
@@ -49,7 +51,7 @@ def start(session: Session, name: str) -> None:
 @name_argument
 @pass_session
 def stop(session: Session, name: str) -> None:
-    """Let an agent finish its turns and stop it; it stays stopped until started."""
+    """Stop an agent when its turns are done. It stays stopped until started."""
     _operate(session, agents.STOP, name)
 
 
@@ -76,7 +78,7 @@ def reload(session: Session, name: str) -> None:
 @pass_session
 def delete(session: Session, name: str, purge: bool, yes: bool) -> None:
     """Delete an agent and its file. Its conversations stay, unless purged."""
-    _confirm(session, yes, f"Delete agent {name} and its file{', and all its conversations' if purge else ''}?")
+    session.confirm(f"Delete agent {name} and its file{', and all its conversations' if purge else ''}?", yes=yes)
     answer = session.client().call(agents.DELETE, path={"name": name}, query={"purge": purge})
     session.show(answer, lambda: click.echo(f"Deleted agent {name}: {answer.file}"))
 
@@ -96,8 +98,6 @@ def history(session: Session, name: str, conversation: str | None, limit: int) -
     def people() -> None:
         from caxton.cli.show import show_messages
 
-        if not talk:
-            click.echo("Nothing was said yet.")
         show_messages(session, talk)
 
     session.show(talk, people)
@@ -110,8 +110,8 @@ def history(session: Session, name: str, conversation: str | None, limit: int) -
 @pass_session
 def reset(session: Session, name: str, conversation: str | None, yes: bool) -> None:
     """Erase an agent's conversations."""
-    _confirm(
-        session, yes, f"Erase {f'conversation {conversation}' if conversation else f'all conversations of {name}'}?"
+    session.confirm(
+        f"Erase {f'conversation {conversation}' if conversation else f'all conversations of {name}'}?", yes=yes
     )
     client = session.client()
     if conversation:
@@ -139,15 +139,11 @@ def events(session: Session, name: str, limit: int) -> None:
 
 
 def _operate(session: Session, operation: Operation, name: str) -> None:
-    from caxton.cli.show import show_agent
-
     answer = session.client().call(operation, path={"name": name})
-    session.show(answer, lambda: show_agent(session, answer))
 
+    def people() -> None:
+        from caxton.cli.show import show_agent
 
-def _confirm(session: Session, yes: bool, question: str) -> None:
-    if yes:
-        return
-    if not session.interactive:
-        raise CaxtonError(Code.PARAMETER_INVALID, "This erases something.", hint="Say so with `--yes`.")
-    click.confirm(question, abort=True)
+        show_agent(session, answer)
+
+    session.show(answer, people)

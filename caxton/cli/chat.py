@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import click
+import msgspec
 
 from caxton.cli.complete import agent_name
 from caxton.cli.session import CaxtonCommand, Session, pass_session
@@ -31,11 +32,18 @@ def chat(session: Session, name: str, conversation: str | None) -> None:
     for line in talk.lines():
         if not line.strip():
             continue
-        if line.startswith("/"):
-            if talk.command(line.strip()):
-                return
-        else:
-            talk.say(line)
+        try:
+            if line.startswith("/"):
+                if talk.command(line.strip()):
+                    return
+            else:
+                talk.say(line)
+        except CaxtonError as error:
+            if not session.interactive:
+                raise
+            from caxton.cli.failures import show_error
+
+            show_error(session, error)  # an error ends the turn, not the talk
 
 
 class Chat:
@@ -73,25 +81,25 @@ class Chat:
                 return
 
     def say(self, text: str) -> None:
-        """Send a line and show the answer as it comes. An error ends the turn, not the talk."""
+        """Send a line and show the answer as it comes; for programs, the whole reply on a line of its own."""
         body = SendMessage(text=text, conversation_id=self._conversation)
+        as_json, broken_off = self._session.json, False
         try:
             for event in self._client.stream(messages.SEND, path={"name": self._name}, body=body):
                 if isinstance(event, ReplyStarted):
                     self._conversation = event.conversation_id
-                elif isinstance(event, ReplyDelta):
-                    click.echo(event.text, nl=False)
                 elif isinstance(event, Reply):
-                    click.echo()
+                    click.echo(msgspec.json.encode(event).decode() if as_json else "")
+                    broken_off = False
+                elif isinstance(event, ReplyDelta) and not as_json:
+                    click.echo(event.text, nl=False)
+                    broken_off = True
         except KeyboardInterrupt:
             click.echo("\n(stopped listening; the whole answer is kept in the history)", err=True)
-        except CaxtonError as error:
-            from caxton.cli.failures import show_error
-
-            click.echo()
-            show_error(self._session, error)
-            if error.code is Code.SERVER_UNREACHABLE or not self._session.interactive:
-                raise
+            broken_off = False
+        finally:
+            if broken_off:
+                click.echo()
 
     def command(self, line: str) -> bool:
         """Carry out a /command; whether it ends the talk."""
@@ -114,7 +122,8 @@ class Chat:
 
         query = {"conversation_id": self._conversation, "limit": 100}
         answer = self._client.call(messages.LIST, path={"name": self._name}, query=query)
-        show_messages(self._session, list(reversed(answer.messages)))
+        talk = list(reversed(answer.messages))
+        self._session.show(talk, lambda: show_messages(self._session, talk))
 
     def _reset(self) -> None:
         try:

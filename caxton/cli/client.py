@@ -6,7 +6,7 @@ A full HTTP library takes longer to import than most commands take to run.
 import http.client
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,10 +14,7 @@ import msgspec
 
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
-from caxton.service.api.messages import Reply, ReplyDelta, ReplyEvent, ReplyStarted
 from caxton.service.api.operation import Operation
-
-EVENTS: dict[str, Any] = {"start": ReplyStarted, "delta": ReplyDelta, "reply": Reply}
 
 
 class ProblemBody(msgspec.Struct, frozen=True):
@@ -55,8 +52,7 @@ class Client:
 
         `accept` are statuses beyond 2xx whose body is an answer too.
         """
-        answer = self._request(operation, path or {}, query, body, "application/json")
-        with answer, self._reading():
+        with self._answer(operation, path or {}, query, body, "application/json") as answer:
             data = answer.read()
         if answer.status >= 300 and answer.status not in accept:
             raise self._error(answer.status, data)
@@ -65,27 +61,28 @@ class Client:
         except msgspec.MsgspecError as error:
             raise self._not_caxton(f"its answer could not be read ({error})") from error
 
-    def stream(self, operation: Operation, *, path: dict[str, str], body: object = None) -> Iterator[ReplyEvent]:
-        """Carry out an operation that streams; its events as they come, up to the whole reply."""
-        answer = self._request(operation, path, None, body, "text/event-stream")
-        with answer, self._reading():
+    def stream(self, operation: Operation, *, path: dict[str, str], body: object = None) -> Iterator[Any]:
+        """Carry out an operation that streams; its events as they come, up to the whole answer."""
+        with self._answer(operation, path, None, body, "text/event-stream") as answer:
             if answer.status >= 300:
                 raise self._error(answer.status, answer.read())
             for event in sse_events(iter(answer.readline, b"")):
                 if event.name == "error":
                     raise self._error(answer.status, event.data.encode())
-                if kind := EVENTS.get(event.name):
+                if kind := operation.events.get(event.name):
                     try:
                         yield msgspec.json.decode(event.data, type=kind)
                     except msgspec.MsgspecError as error:
                         raise self._not_caxton(f"its {event.name!r} event could not be read ({error})") from error
-                    if kind is Reply:
+                    if kind is operation.response:
                         return
-            raise ConnectionError("It ended before the whole reply.")
+            raise ConnectionError("It ended before the whole answer.")
 
-    def _request(
+    @contextmanager
+    def _answer(
         self, operation: Operation, path: dict[str, str], query: dict[str, Any] | None, body: object, accept: str
-    ) -> http.client.HTTPResponse:
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a request, to be read in the block; nothing of the connection is left after it."""
         headers = {"accept": accept, "connection": "close"}
         data = None
         try:
@@ -101,21 +98,22 @@ class Client:
                 hint="Convert it first, as in `iconv -f latin1 -t utf-8`.",
             ) from error
         connection, prefix = self._connection()
-        try:
-            connection.request(operation.method, prefix + target, body=data, headers=headers)
-            return connection.getresponse()
-        except TimeoutError as error:
-            connection.close()
-            raise CaxtonError(
-                Code.SERVER_UNREACHABLE,
-                f"The server at {self.url} did not answer within {self._timeout:g} s.",
-                hint="What it accepted it goes on with; look at `caxton server status` and `caxton logs`.",
-            ) from error
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
-            connection.close()
-            raise CaxtonError(
-                Code.SERVER_UNREACHABLE, f"No Caxton server answers at {self.url}.", why=str(error)
-            ) from error
+        with closing(connection):
+            try:
+                connection.request(operation.method, prefix + target, body=data, headers=headers)
+                answer = connection.getresponse()
+            except TimeoutError as error:
+                raise CaxtonError(
+                    Code.SERVER_UNREACHABLE,
+                    f"The server at {self.url} did not answer within {self._timeout:g} s.",
+                    hint="What it accepted it goes on with; look at `caxton server status` and `caxton logs`.",
+                ) from error
+            except (OSError, http.client.HTTPException, UnicodeError) as error:
+                raise CaxtonError(
+                    Code.SERVER_UNREACHABLE, f"No Caxton server answers at {self.url}.", why=str(error)
+                ) from error
+            with answer, self._reading():
+                yield answer
 
     def _connection(self) -> tuple[http.client.HTTPConnection, str]:
         """A connection that is not open yet, and what goes before every path: a proxy may keep us in a folder."""

@@ -13,9 +13,8 @@ def agent_name(context: click.Context, parameter: click.Parameter, incomplete: s
     from caxton.domain.errors import CaxtonError
     from caxton.service.api.agents import LIST
 
-    session = Session(environ=os.environ)
     try:
-        answer = Client(session.location().url, timeout=1).call(LIST)
+        answer = Client(Session(environ=os.environ).url(), timeout=1).call(LIST)
     except CaxtonError:
         return []  # a shell waits for this: no words, no delay
     return [agent.name for agent in answer.agents if agent.name.startswith(incomplete)]
@@ -26,3 +25,12 @@ def template_name(context: click.Context, parameter: click.Parameter, incomplete
     from caxton.config.templates import list_templates
 
     return [template.name for template in list_templates() if template.name.startswith(incomplete)]
+
+
+def provider_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The providers whose names begin so, as the settings have them."""
+    from pathlib import Path
+
+    from caxton.config.settings import configured_providers
+
+    return [name for name in configured_providers({}, os.environ, Path.cwd()) if name.startswith(incomplete)]

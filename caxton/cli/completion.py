@@ -5,15 +5,11 @@ from click.shell_completion import get_completion_class
 
 from caxton.cli.session import CaxtonCommand
 
-WHERE = {
-    "bash": 'eval "$(caxton completion bash)" in ~/.bashrc',
-    "zsh": 'eval "$(caxton completion zsh)" in ~/.zshrc',
-    "fish": "caxton completion fish > ~/.config/fish/completions/caxton.fish",
-}
+SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command(cls=CaxtonCommand)
-@click.argument("shell", type=click.Choice(list(WHERE)))
+@click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print a shell's completion script.

@@ -2,7 +2,7 @@
 
 import click
 
-from caxton.cli.session import CaxtonGroup, Session, pass_session
+from caxton.cli.session import CaxtonGroup, Session, pass_session, yes_option
 from caxton.service.api import conversations
 
 
@@ -14,10 +14,12 @@ def conversation() -> None:
 @conversation.command("list")
 @click.option("--agent", help="Only conversations with this agent.")
 @click.option("--limit", default=50, show_default=True, help="How many, last active first.")
+@click.option("--before", help="Only conversations after the one with this id, in that order.")
 @pass_session
-def list_(session: Session, agent: str | None, limit: int) -> None:
+def list_(session: Session, agent: str | None, limit: int, before: str | None) -> None:
     """List conversations, last active first."""
-    answer = session.client().call(conversations.LIST, query={"agent": agent, "limit": limit})
+    query = {"agent": agent, "limit": limit, "before": before}
+    answer = session.client().call(conversations.LIST, query=query)
 
     def people() -> None:
         from caxton.cli.tables import moment, print_table
@@ -46,8 +48,10 @@ def show(session: Session, id: str, limit: int) -> None:
 
 @conversation.command()
 @click.argument("id")
+@yes_option
 @pass_session
-def reset(session: Session, id: str) -> None:
+def reset(session: Session, id: str, yes: bool) -> None:
     """Erase a conversation's messages; the next turn begins afresh."""
+    session.confirm(f"Erase conversation {id}?", yes=yes)
     answer = session.client().call(conversations.RESET, path={"id": id})
     session.show(answer, lambda: click.echo(f"Erased {answer.messages_erased} messages."))

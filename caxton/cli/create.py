@@ -7,6 +7,7 @@ import click
 from caxton.cli.complete import template_name
 from caxton.cli.session import CaxtonCommand, Session, pass_session
 from caxton.service.api import agents
+from caxton.service.api.server import HEALTH
 
 
 @click.command(cls=CaxtonCommand)
@@ -29,6 +30,7 @@ def create(session: Session, name: str | None, config: Path | None, template: st
             raise click.UsageError("An agent from a template needs a NAME.")
         toml = _from_template(template, name)
     elif session.interactive:
+        session.client().call(HEALTH)  # before anybody answers questions for nothing
         toml, name = _ask(name)
     else:
         raise click.UsageError("Give --config FILE or --template T; questions are asked on a terminal only.")
@@ -59,7 +61,8 @@ def _from_file(config: Path, name: str | None) -> tuple[str, str]:
     source = read_source(config)
     # Which providers there are is for the server to say; the file's own choice passes here.
     chosen = parse(source).get("llm_provider")
-    loaded = load_definition(source, providers=[chosen] if isinstance(chosen, str) else [])
+    names = chosen if isinstance(chosen, list) else [chosen]
+    loaded = load_definition(source, providers=[name for name in names if isinstance(name, str)])
     if name and loaded.definition.name != name:
         raise click.UsageError(f"{config} defines {loaded.definition.name!r}, not {name!r}.")
     return source.text, loaded.definition.name
@@ -72,13 +75,18 @@ def _from_template(template: str, name: str) -> str:
 
 
 def _ask(name: str | None) -> tuple[str, str]:
+    """The text of an agent file made from answers, and the agent's name."""
     import tomli_w
 
     from caxton.config.templates import list_templates
     from caxton.domain.identifiers import is_agent_name
 
-    while not name or not is_agent_name(name):
-        name = click.prompt("Name (lower-case letters, digits and hyphens)", default=name if name else None)
+    def checked(text: str) -> str:
+        if not is_agent_name(text):
+            raise click.UsageError(f"{text!r} is not 3 to 64 lower-case letters, digits and single hyphens.")
+        return text
+
+    name = checked(name) if name else str(click.prompt("Name (as in my-agent)", value_proc=checked))
     templates = list_templates()
     click.echo("Begin with:")
     click.echo("  0  nothing: write the system prompt yourself")

@@ -24,7 +24,7 @@ def show_error(session: Session, error: CaxtonError) -> None:
         return
     click.echo(paint(session, "error: ", "red", bold=True) + error.message, err=True)
     if error.why:
-        click.echo(f"  {error.why}", err=True)
+        click.echo("".join(f"  {line}\n" for line in error.why.splitlines()), nl=False, err=True)
     if error.hint:
         click.echo(paint(session, "hint: ", "cyan") + error.hint, err=True)
 

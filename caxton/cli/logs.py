@@ -1,6 +1,7 @@
 """`caxton logs`: what the server tells."""
 
 import time
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,9 @@ def logs(session: Session, follow: bool, lines: int, data_dir: str | None) -> No
             f"There is no log {path}.",
             hint="A server in the foreground logs to its terminal or service.",
         )
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
         for line in deque(file, maxlen=lines):
-            click.echo(line, nl=False)
+            click.echo(line.decode(errors="replace"), nl=False)
         position = file.tell()
     if follow:
         for text in _following(path, position):
@@ -39,11 +40,12 @@ def logs(session: Session, follow: bool, lines: int, data_dir: str | None) -> No
 
 def _following(path: Path, position: int) -> Iterator[str]:
     """What is added to the file; from its beginning when it was emptied or put anew."""
+    decoder = getincrementaldecoder("utf-8")(errors="replace")
     while True:
         if path.is_file() and (size := path.stat().st_size) != position:
             with path.open("rb") as file:
                 file.seek(position if size > position else 0)
                 added = file.read()
                 position = file.tell()
-            yield added.decode(errors="replace")
+            yield decoder.decode(added)
         time.sleep(INTERVAL)

@@ -1,5 +1,6 @@
 """The top of the command: the table of commands, and what becomes of errors."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from caxton.cli.session import CaxtonCommand, Session
+from caxton.cli.session import CaxtonGroup, Session
 
 COMMANDS = {
     "version": ("caxton.cli.version:version", "Show the version."),
@@ -18,6 +19,7 @@ COMMANDS = {
     "message": ("caxton.cli.message:message", "Send messages to agents, and look at them."),
     "chat": ("caxton.cli.chat:chat", "Talk with an agent."),
     "conversation": ("caxton.cli.conversation:conversation", "List, show and reset conversations."),
+    "provider": ("caxton.cli.provider:provider", "List, check and account for providers of language models."),
     "template": ("caxton.cli.template:template", "List and show agent templates."),
     "logs": ("caxton.cli.logs:logs", "Show the server's log."),
     "schema": ("caxton.cli.schema:schema", "Print the JSON Schema of a file format, for editors."),
@@ -27,7 +29,7 @@ COMMANDS = {
 """Each command's place and summary: the summaries are here so that help needs to import none."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CaxtonGroup):
     """Imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,7 +64,6 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with: caxton server start; caxton create hello --template assistant; caxton chat hello",
 )
-@CaxtonCommand.options
 def cli() -> None:
     """Caxton: the agent server you configure rather than program."""
 
@@ -70,25 +71,39 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0, 1 failed, 2 wrong usage, 3 server not reachable, 130 interrupted."""
     session = Session(environ=os.environ)
+    _tolerate()
     try:
         # Without click's own handling of errors a command that asks to exit returns the status.
         status = cli.main(args=arguments, prog_name="caxton", standalone_mode=False, obj=session)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered would fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         from caxton.cli.failures import show_error
         from caxton.domain.errors import CaxtonError
 
-        if not isinstance(error, CaxtonError):
+        told = _of_a_file(error) if isinstance(error, OSError) and error.filename else error
+        if not isinstance(told, CaxtonError):
             raise
-        show_error(session, error)
-        return error.info.exit
+        show_error(session, told)
+        return told.info.exit
     return status if isinstance(status, int) else 0
+
+
+def _of_a_file(error: OSError) -> Exception:
+    """What a command meant to do with a file, and could not."""
+    from caxton.domain.errors import CaxtonError, Code
+
+    message = f"{str(error.filename)!r} cannot be used."
+    return CaxtonError(
+        Code.STORAGE_FAILED, message, why=str(error.strerror), hint="Check the path and its permissions."
+    )
+
+
+def _tolerate() -> None:
+    """Let no text break the command: what comes in is judged by whom it is sent to, what cannot be shown is a "?"."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)

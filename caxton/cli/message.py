@@ -24,6 +24,8 @@ def message() -> None:
 def send(session: Session, agent: str, text: str | None, conversation: str | None, stream: bool | None) -> None:
     """Send a message and print the answer. Without TEXT, or with "-", it is read from standard input."""
     if text in (None, "-"):
+        if session.interactive:
+            click.echo("Type the message; end it with Ctrl-D on a line of its own (Windows: Ctrl-Z, Enter).", err=True)
         text = sys.stdin.read()
     if not text or not text.strip():
         raise click.UsageError("There is no text to send.")
@@ -37,9 +39,9 @@ def send(session: Session, agent: str, text: str | None, conversation: str | Non
                 click.echo(event.text, nl=False)
         click.echo()
         return
-    from caxton.cli.waiting import spinner
+    from caxton.cli.waiting import waiting
 
-    with spinner(session, f"{agent} is thinking"):
+    with waiting(session, f"{agent} is thinking"):
         reply = client.call(messages.SEND, path={"name": agent}, body=body)
     session.show(reply, lambda: click.echo(reply.text))
 
@@ -56,13 +58,11 @@ def list_(session: Session, agent: str, conversation: str | None, limit: int, be
     answer = session.client().call(messages.LIST, path={"name": agent}, query=query)
 
     def people() -> None:
+        from caxton.cli.show import said
         from caxton.cli.tables import moment, print_table
 
-        rows = [
-            (m.id, moment(m.created_at), m.sender, m.receiver, m.performative, m.state, _line(m.text))
-            for m in answer.messages
-        ]
-        print_table(session, ("ID", "WHEN", "FROM", "TO", "ACT", "STATE", "TEXT"), rows)
+        rows = [(m.id, moment(m.created_at), m.sender, m.state, _line(said(m))) for m in answer.messages]
+        print_table(session, ("ID", "WHEN", "FROM", "STATE", "TEXT"), rows)
 
     session.show(answer, people)
 
@@ -100,7 +100,7 @@ def show(session: Session, id: str) -> None:
 @click.argument("id")
 @pass_session
 def trace(session: Session, id: str) -> None:
-    """Show what the model was sent to answer a message, and how long everything took."""
+    """Show what the model was sent for a message, and how long all took."""
     answer = session.client().call(messages.TRACE, path={"id": id})
 
     def people() -> None:
@@ -111,6 +111,7 @@ def trace(session: Session, id: str) -> None:
             [
                 ("agent", f"{answer.agent} {answer.agent_version}"),
                 ("provider", f"{answer.provider} {answer.model}"),
+                ("asked before", ", ".join(f"{one.provider} ({one.error.code})" for one in answer.fallbacks)),
                 ("waited", f"{answer.waited:.3f} s"),
                 ("first token", f"{answer.first_token:.3f} s" if answer.first_token else None),
                 ("duration", f"{answer.duration:.3f} s"),

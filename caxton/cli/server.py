@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from caxton.cli.session import CaxtonGroup, Session, pass_session
-from caxton.cli.waiting import spinner
+from caxton.cli.session import CaxtonGroup, Session, pass_session, session_of
+from caxton.cli.waiting import waiting
 from caxton.domain.errors import EXIT_UNREACHABLE, CaxtonError, Code
 
 OPTIONS = ("config", "host", "port", "data-dir", "agents-dir", "log-level")
@@ -72,7 +72,7 @@ def restart(session: Session, /, **flags: str | None) -> None:
     """Stop the server and start it again. Options are those of `start`, not those it was started with."""
     from caxton.process import pidfile
 
-    if instance := pidfile.read(session.location(data_dir=flags.get("data_dir")).pid_file):
+    if instance := pidfile.read(session.location(**flags).pid_file):
         _stop(session, instance, STOP_TIMEOUT, force=False)
     _start(session, [sys.executable, "-m", "caxton.server", *_arguments(flags)], flags)
 
@@ -86,10 +86,9 @@ def status(context: click.Context, data_dir: str | None) -> None:
     from caxton.process import pidfile
     from caxton.service.api.server import READY
 
-    session = context.find_object(Session)
-    assert session is not None  # noqa: S101 - main made it
+    session = session_of(context)
     location = session.location(data_dir=data_dir)
-    instance = None if session.flags.get("url") else pidfile.read(location.pid_file)
+    instance = None if session.url_given else pidfile.read(location.pid_file)
     try:
         ready = Client(instance.url if instance else location.url, timeout=10).call(READY, accept=(503,))
     except CaxtonError as error:
@@ -114,10 +113,9 @@ def _start(session: Session, command: list[str], flags: dict[str, str | None]) -
     from caxton.process import daemon, pidfile
     from caxton.service.api.server import READY
 
-    given = {name: value for name, value in flags.items() if value is not None}
-    location = session.location(**given)
+    location = session.location(**flags)
     if other := pidfile.read(location.pid_file):
-        raise CaxtonError(Code.SERVER_RUNNING, f"A server runs already: process {other.pid} at {other.url}.")
+        raise pidfile.already_running(other)
 
     def ready(instance: pidfile.Instance) -> bool:
         try:
@@ -125,7 +123,7 @@ def _start(session: Session, command: list[str], flags: dict[str, str | None]) -
         except CaxtonError:
             return False  # not yet
 
-    with spinner(session, "Starting the server"):
+    with waiting(session, "Starting the server"):
         instance = daemon.start(
             command, log_file=location.log_file, pid_file=location.pid_file, ready=ready, timeout=START_TIMEOUT
         )
@@ -133,7 +131,9 @@ def _start(session: Session, command: list[str], flags: dict[str, str | None]) -
     def people() -> None:
         click.echo(f"Server {instance.pid} runs at {instance.url}.")
         click.echo(f"  log     {location.log_file}")
-        click.echo("Next: caxton create hello --template assistant, then caxton chat hello")
+        # Without the options that it was started with, another command may look for it elsewhere.
+        where = "" if session.url() == instance.url else f" --url {instance.url}"
+        click.echo(f"Next: caxton{where} create hello --template assistant, then caxton{where} chat hello")
 
     session.show(instance, people)
 
@@ -141,7 +141,7 @@ def _start(session: Session, command: list[str], flags: dict[str, str | None]) -
 def _stop(session: Session, instance: Any, timeout: float, force: bool) -> None:
     from caxton.process import daemon
 
-    with spinner(session, "Waiting for turns to finish"):
+    with waiting(session, "Waiting for turns to finish"):
         stopped = daemon.stop(instance, timeout=timeout, force=force)
     if not stopped:
         raise CaxtonError(

@@ -3,11 +3,9 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Session:
@@ -42,11 +40,37 @@ class Session:
 
         return locate({**self.flags, **{k: v for k, v in flags.items() if v is not None}}, self.environ, Path.cwd())
 
+    def url(self) -> str:
+        """The server that is meant: as `--url` or CAXTON_URL say, else the one that runs in the data directory.
+
+        Where none runs, the address that one would have.
+        """
+        location = self.location()
+        if self.url_given:
+            return str(location.url)
+        from caxton.process.pidfile import read
+
+        instance = read(location.pid_file)
+        return instance.url if instance else str(location.url)
+
+    @property
+    def url_given(self) -> bool:
+        """Whether a certain server is asked for, whatever runs in the data directory."""
+        return bool(self.flags.get("url") or self.environ.get("CAXTON_URL"))
+
     def client(self) -> Any:
         """A client of the server that is meant (`cli.client.Client`)."""
         from caxton.cli.client import Client
 
-        return Client(self.location().url)
+        return Client(self.url())
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Go on if the person says yes, or has said so with `--yes`; a program is told that it has to."""
+        if yes:
+            return
+        if not self.interactive:
+            raise click.UsageError("This erases something. Say that you want it with --yes.")
+        click.confirm(question, abort=True)
 
     def show(self, value: object, people: Callable[[], None]) -> None:
         """Print a value as JSON for programs, or do what shows it to people."""
@@ -65,18 +89,15 @@ class CaxtonCommand(click.Command):
         super().__init__(*arguments, **keywords)
         self.params += _common_options()
 
-    @staticmethod
-    def options(function: F) -> F:
-        """The common options for a group."""
-        for option in reversed(_common_options()):
-            function.__dict__.setdefault("__click_params__", []).append(option)
-        return function
-
 
 class CaxtonGroup(click.Group):
-    """A noun, with its verbs."""
+    """A noun with its verbs; takes the common options too, before the verb."""
 
     command_class = CaxtonCommand
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.params += _common_options()
 
 
 def session_of(context: click.Context) -> Session:
@@ -86,6 +107,7 @@ def session_of(context: click.Context) -> Session:
 
 
 pass_session = click.make_pass_decorator(Session)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def _common_options() -> list[click.Parameter]:

@@ -7,6 +7,7 @@ import click
 from caxton.cli.failures import show_diagnostic
 from caxton.cli.session import Session
 from caxton.cli.tables import moment, print_fields, print_table
+from caxton.domain.agent import ReloadOutcome
 from caxton.service.api.agents import AgentList, AgentView
 from caxton.service.api.messages import MessageView
 
@@ -50,14 +51,24 @@ def show_agent(session: Session, agent: AgentView) -> None:
             ("system prompt", definition.system_prompt.strip()),
         ],
     )
+    if agent.last_reload.outcome is ReloadOutcome.REJECTED:
+        click.echo("\nThe file as it is now was rejected; the agent goes on as it was before:")
     for diagnostic in agent.last_reload.diagnostics:
         show_diagnostic(session, diagnostic)
 
 
 def show_messages(session: Session, messages: list[MessageView]) -> None:
     """A talk as it went: who said what."""
+    if not messages:
+        click.echo("Nothing was said yet.")
     for message in messages:
-        error: dict[str, Any] = message.content.get("error", {})
-        text = message.text or f"({message.performative}: {error.get('message', '')})"
         name = click.style(message.sender, bold=True) if session.colored else message.sender
-        click.echo(f"{name}  {moment(message.created_at)}\n{text.strip()}\n")
+        click.echo(f"{name}  {moment(message.created_at)}\n{said(message).strip()}\n")
+
+
+def said(message: MessageView) -> str:
+    """The text of a message; of one without, what it is instead."""
+    if message.text:
+        return message.text
+    error: dict[str, Any] = message.content.get("error", {})
+    return f"({': '.join(part for part in (message.performative, error.get('message')) if part)})"

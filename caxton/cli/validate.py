@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from caxton.cli.session import CaxtonCommand, Session
+from caxton.cli.session import CaxtonCommand, Session, session_of
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import EXIT_FAILED
 
@@ -15,8 +15,7 @@ from caxton.domain.errors import EXIT_FAILED
 @click.pass_context
 def validate(context: click.Context, files: tuple[Path, ...]) -> None:
     """Check agent files, directories of them, and server files (caxton.toml). Exits with 1 when there are errors."""
-    session = context.find_object(Session)
-    assert session is not None  # noqa: S101 - main made it
+    session = session_of(context)
     providers = _providers(session)
     found = {str(path): _diagnose(path, providers) for path in _expanded(files)}
     errors = sum(diagnostic.is_error for diagnostics in found.values() for diagnostic in diagnostics)
@@ -41,7 +40,10 @@ def validate(context: click.Context, files: tuple[Path, ...]) -> None:
 def _expanded(files: tuple[Path, ...]) -> Iterator[Path]:
     for path in files:
         if path.is_dir():
-            yield from sorted(path.glob("*.toml"))
+            inside = sorted(path.glob("*.toml"))
+            if not inside:
+                raise click.UsageError(f"There is no .toml file in the folder {str(path)!r}.")
+            yield from inside
         else:
             yield path
 

@@ -1,15 +1,40 @@
 """Something to look at while one waits."""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
 
 from caxton.cli.session import Session
 
 
-def spinner(session: Session, what: str) -> AbstractContextManager[object]:
-    """A spinner on a terminal for the block; nothing elsewhere, and then nothing is imported for it."""
+@contextmanager
+def waiting(session: Session, what: str) -> Iterator[None]:
+    """Say on the terminal what is waited for, and wipe it away after the block; say nothing elsewhere."""
     if session.json or not sys.stderr.isatty():
-        return nullcontext()
-    from caxton.cli.tables import console
+        yield
+        return
+    words = f"{what} …"
+    click.echo(words, nl=False, err=True)
+    try:
+        yield
+    finally:
+        click.echo(f"\r{' ' * len(words)}\r", nl=False, err=True)
 
-    return console(session, err=True).status(what)
+
+@contextmanager
+def progress(session: Session, what: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on the terminal, which the block moves by telling (status, bytes done, bytes in all); nothing elsewhere."""
+    if session.json or not sys.stderr.isatty():
+        yield lambda status, completed, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True, no_color=not session.colored), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda status, completed, total: bar.update(
+            task, description=f"{what}: {status}", completed=completed, total=total
+        )

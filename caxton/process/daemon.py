@@ -43,7 +43,8 @@ def start(
     where it is not ready within `timeout` seconds. A start that fails or is interrupted leaves no process behind.
     """
     try:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
+        # What is said to agents is kept there, and nobody else's business.
+        log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = log_file.open("ab")
     except OSError as error:
         raise CaxtonError(
@@ -87,12 +88,15 @@ def _once_ready(
 
 
 def stop(instance: Instance, *, timeout: float, force: bool = False) -> bool:
-    """Ask a server to finish and end; whether it did within `timeout` seconds. With `force` it is killed then."""
-    _signal(instance.pid, signal.SIGTERM)
+    """Ask a server to finish and end; whether it did within `timeout` seconds. With `force` it is killed then.
+
+    One that has ended already has nothing to be asked, whoever has its PID by now.
+    """
+    _signal(instance, signal.SIGTERM)
     if _gone(instance, timeout):
         return True
     if force:
-        _signal(instance.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        _signal(instance, getattr(signal, "SIGKILL", signal.SIGTERM))
         return _gone(instance, TO_DIE)
     return False
 
@@ -106,15 +110,17 @@ def _gone(instance: Instance, timeout: float) -> bool:
     return True
 
 
-def _signal(pid: int, number: int) -> None:
+def _signal(instance: Instance, number: int) -> None:
+    if birth_of(instance.pid) != instance.birth:
+        return
     try:
-        os.kill(pid, number)
+        os.kill(instance.pid, number)
     except OSError as error:
-        if not birth_of(pid):
+        if birth_of(instance.pid) != instance.birth:
             return  # it ended by itself in this very moment
         raise CaxtonError(
             Code.SERVER_RUNNING,
-            f"Server {pid} cannot be stopped from here.",
+            f"Server {instance.pid} cannot be stopped from here.",
             why=str(error),
             hint="Stop it as the user who started it.",
         ) from error
@@ -135,7 +141,8 @@ def _belongs(instance: Instance, process: subprocess.Popen[bytes]) -> bool:
 def _detached() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+    else:  # noqa: RET505 - to mypy, what follows a test of the platform exists on one of them only
+        return {"start_new_session": True}
 
 
 def _code_of(said: str) -> Code:

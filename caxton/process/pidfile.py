@@ -1,8 +1,10 @@
 """The PID file: which server holds a data directory, for whoever wants to reach or stop it."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -40,15 +42,17 @@ def hold(path: Path, instance: Instance) -> Iterator[None]:
 
     The file appears whole or not at all, and is removed at the end unless it speaks of another by then.
     """
-    if other := read(path):
-        raise already_running(other)
     mine = msgspec.structs.replace(instance, birth=birth_of(instance.pid))
     temporary = path.with_name(f"{path.name}.{instance.pid}")
     try:
-        temporary.write_bytes(msgspec.json.encode(mine))
-        temporary.replace(path)
+        with _alone(path):
+            if other := read(path):
+                raise already_running(other)
+            temporary.write_bytes(msgspec.json.encode(mine))
+            temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise CaxtonError(
             Code.STORAGE_FAILED,
             f"The data directory {str(path.parent)!r} cannot be written.",
@@ -99,3 +103,36 @@ def _boot() -> str:
         return (PROC / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
     except OSError:
         return ""  # not every container shows it
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Of all who want to take `path`, be the only one for the block: two that start at once must not both see nobody.
+
+    Without effect where files know no locks (some network file systems); the database's own lock is left there.
+    """
+    handle = _open_lock(path)
+    try:
+        with suppress(OSError):
+            _lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _open_lock(path: Path) -> int:
+        return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_TEMPORARY)
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+else:
+    import fcntl
+
+    def _open_lock(path: Path) -> int:
+        return os.open(path.parent, os.O_RDONLY)
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
