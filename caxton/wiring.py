@@ -21,7 +21,10 @@ from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database
 from caxton.domain.settings import ServerSettings
 from caxton.providers.kinds import provider_kinds
+from caxton.providers.prices import KnownPrices
 from caxton.providers.registry import open_providers
+from caxton.runtime.ledger import open_ledger
+from caxton.runtime.models import LanguageModels
 from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
@@ -29,10 +32,12 @@ from caxton.service.agents import AgentService
 from caxton.service.conversations import ConversationService
 from caxton.service.definitions import Definitions
 from caxton.service.messages import MessageService
+from caxton.service.providers import ProviderService
 from caxton.service.server import ServerService
 from caxton.service.templates import TemplateService
 from caxton.storage.agents import SqliteAgentStore
 from caxton.storage.database import open_database
+from caxton.storage.usage import SqliteUsageStore
 from caxton.telemetry.logs import configure_logging
 
 
@@ -73,7 +78,14 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         bus = LocalBus(store)
         providers = await stack.enter_async_context(open_providers(settings))
         traces = Traces()
-        turns = TurnLoop(bus=bus, store=store, providers=providers, clock=clock, new_id=new_id, traces=traces)
+        usage = SqliteUsageStore(database)
+        ledger = await stack.enter_async_context(
+            open_ledger(store=usage, prices=KnownPrices(settings.providers), clock=clock)
+        )
+        models = LanguageModels(providers=providers, settings=settings.providers, ledger=ledger, clock=clock)
+        turns = TurnLoop(
+            bus=bus, store=store, providers=providers, models=models, clock=clock, new_id=new_id, traces=traces
+        )
         supervisor = await stack.enter_async_context(
             open_supervisor(
                 bus=bus,
@@ -89,7 +101,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             directory=settings.agents_dir,
             supervisor=supervisor,
             agents=agents,
-            providers=tuple(providers.names()),
+            providers=providers,
             clock=clock,
         )
         await definitions.prepare()
@@ -110,6 +122,9 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
                 ),
                 "conversations": ConversationService(store=store),
+                "providers": ProviderService(
+                    settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock
+                ),
                 "templates": TemplateService(),
                 "server": ServerService(
                     settings=settings,
@@ -138,7 +153,8 @@ async def _watching(definitions: Definitions) -> AsyncIterator[None]:
 
 def _database_health(database: Database) -> ComponentHealth:
     try:
-        database.read(lambda session: session.execute("SELECT 1"))
+        # From a table: a query of none never touches the file.
+        database.read(lambda session: session.execute("SELECT number FROM migrations LIMIT 1"))
     except CaxtonError as error:
         return ComponentHealth(name="database", status=HealthStatus.FAILED, detail=error.message, required=True)
     return ComponentHealth(name="database", status=HealthStatus.OK, required=True)

@@ -30,16 +30,18 @@ class LocalBus:
     async def send(self, message: Message) -> None:
         self._mailbox(message.receiver).admit()
         if message.durability is Durability.STORED:
-            await self._store.append(message)
-        # Looked up again: the agent may have been reloaded while the message was being stored. One that is gone by
-        # now finds the message in the store when it comes back.
-        if mailbox := self._mailboxes.get(message.receiver):
-            mailbox.put(message)
-        else:
-            self.postpone(message, self._not_found(message.receiver))
+            try:
+                await self._store.append(message)
+            except asyncio.CancelledError:
+                # What the store was given it keeps, whether or not somebody waits: so it is answered like any other.
+                self._deliver(message)
+                raise
+        self._deliver(message)
 
     async def redeliver(self, address: str) -> int:
-        waiting = [stored.message for stored in await self._store.accepted() if stored.message.receiver == address]
+        stored = [one.message for one in await self._store.accepted() if one.message.receiver == address]
+        # Looked at again: one that was sent meanwhile may have been answered meanwhile.
+        waiting = [message for message in stored if self._is_accepted(message)]
         mailbox = self._mailbox(address)
         for message in waiting:
             mailbox.put(message, again=True)
@@ -88,6 +90,24 @@ class LocalBus:
             return await waiting
         finally:
             del self._waiting[message.id]
+
+    def _deliver(self, message: Message) -> None:
+        """Leave an accepted message in its mailbox, as it is by now: storing took time.
+
+        An agent that has gone or stopped meanwhile finds the message in the store when it comes back.
+        """
+        try:
+            mailbox = self._mailbox(message.receiver)
+            mailbox.admit()
+        except CaxtonError as error:
+            if error.code is not Code.MAILBOX_FULL:  # which it was not when the message was accepted
+                self.postpone(message, error)
+                return
+        mailbox.put(message)
+
+    def _is_accepted(self, message: Message) -> bool:
+        stored = self._store.find(message.id)
+        return stored is not None and stored.state is MessageState.ACCEPTED
 
     def _mailbox(self, address: str) -> Mailbox:
         try:

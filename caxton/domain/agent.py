@@ -1,11 +1,13 @@
 """What an agent is, once its file has been read and found right."""
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ErrorReport
+from caxton.domain.limits import ModelLimits
 
 
 class ContextStrategy(StrEnum):
@@ -22,7 +24,10 @@ class MemoryScope(StrEnum):
 
 
 class LlmOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask the provider for; None leaves it to the provider's default. `max_tokens` bounds one answer."""
+    """What to ask the provider for; None leaves it to the provider's default.
+
+    `max_tokens` bounds one answer; `response_schema` is the JSON schema that it has to fit.
+    """
 
     model: str | None = None
     temperature: float | None = None
@@ -30,6 +35,7 @@ class LlmOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    response_schema: dict[str, Any] | None = None
 
 
 class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +65,11 @@ class ResourceLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent, complete and valid. `llm_provider` None means the server's default provider."""
+    """An agent, complete and valid.
+
+    `llm_providers` are asked in turn until one answers; none means the server's default. `[llm] model` speaks of the
+    first of them.
+    """
 
     name: str
     system_prompt: str
@@ -68,17 +78,22 @@ class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
-    llm_provider: str | None = None
+    llm_providers: tuple[str, ...] = ()
     llm: LlmOptions = LlmOptions()
     user_prompt_template: str | None = None
     parameters: dict[str, str] = {}
     conversation: ConversationOptions = ConversationOptions()
     memory: MemoryOptions = MemoryOptions()
     resources: ResourceLimits = ResourceLimits()
+    limits: ModelLimits = ModelLimits()
     tags: tuple[str, ...] = ()
     author: str = ""
     license: str = ""
     documentation: str = ""
+
+    def providers(self, default: str) -> tuple[str, ...]:
+        """The providers to ask, in order; `default` is the server's."""
+        return self.llm_providers or (default,)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,14 +5,20 @@ from pathlib import Path
 import msgspec
 
 from caxton.domain.diagnostics import Diagnostic
+from caxton.domain.limits import ModelLimits, Price
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One configured provider. None leaves a choice to the kind's own default.
 
-    `api_key_env` names an environment variable, never the key. `timeout` is in seconds for one whole completion;
-    `context_length` in tokens. `model_path`, `threads` and `parallel` (answers at once) are for models we run
-    ourselves; `script` is for the scripted kind that tests use.
+    The key is read from the environment variable that `api_key_env` names or from `api_key_file`, and stands nowhere
+    else. `timeout` is in seconds for one whole completion; `context_length` in tokens. `temperature`, `top_p` and
+    `max_tokens` hold where an agent does not choose itself. `tools`, `vision` and `json_schema` say what the model can
+    do where the kind cannot know. `retries` is how often a request is sent again that failed for a while only;
+    after `breaker_failures` failures in a row the endpoint is left alone for `breaker_pause` seconds.
+
+    `model_path`, `threads` and `parallel` (answers at once) are for models we run ourselves, `keep_alive` (seconds that
+    a model stays loaded) and `gpu_layers` for those that Ollama runs; `script` is for the scripted kind that tests use.
     """
 
     name: str
@@ -20,11 +26,25 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     base_url: str | None = None
     api_key_env: str | None = None
+    api_key_file: Path | None = None
     timeout: float = 60.0
     context_length: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    tools: bool | None = None
+    vision: bool | None = None
+    json_schema: bool | None = None
+    retries: int = 2
+    breaker_failures: int = 5
+    breaker_pause: float = 30.0
+    limits: ModelLimits = ModelLimits()
+    price: Price | None = None
     model_path: Path | None = None
     threads: int | None = None
     parallel: int = 2
+    keep_alive: float | None = None
+    gpu_layers: int | None = None
     script: Path | None = None
 
 

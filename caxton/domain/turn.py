@@ -39,6 +39,13 @@ class TurnPostponed(msgspec.Struct, frozen=True, kw_only=True, tag="postponed"):
 TurnEvent = TurnStarted | TextDelta | TurnEnded | TurnPostponed
 
 
+class ProviderFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider that was asked and did not answer, and what the next one in the agent's list was asked for."""
+
+    provider: str
+    error: ErrorReport
+
+
 class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One turn as it ran: what the model was sent, what it cost, how it ended. Durations are in seconds."""
 
@@ -56,6 +63,7 @@ class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many of the conversation's newest `max_turns` turns the window had no room for."""
     waited: float = 0.0
     first_token: float | None = None
+    fallbacks: tuple[ProviderFailure, ...] = ()
     duration: float = 0.0
     reply: str = ""
     error: ErrorReport | None = None

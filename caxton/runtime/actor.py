@@ -102,16 +102,19 @@ class Actor:
         again when the agent starts next. An agent that has stopped already stays so.
         """
         self.restarting = False
-        if self.state is AgentState.STOPPED:
+        if self._has_stopped():
             return
         if self.state is AgentState.RUNNING:
             self._pull(Trigger.DRAIN)
+        if self.state is AgentState.DRAINING:
             deadline = asyncio.get_running_loop().time() + timeout
             while self._workers and (left := deadline - asyncio.get_running_loop().time()) > 0:
                 await asyncio.wait(self._workers, timeout=left)
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+        if self._has_stopped():
+            return  # somebody else stopped it at the same time: the server, say, that an operator's wish met
         for lane in self._lanes.values():
             for message, _ in lane:
                 self._bus.postpone(message, because)
@@ -130,6 +133,9 @@ class Actor:
             agent=self.name, at=self._clock.now(), trigger=trigger, source=source, target=self.state, reason=reason
         )
         self._on_event(event)
+
+    def _has_stopped(self) -> bool:
+        return self.state is AgentState.STOPPED
 
     @property
     def _answering(self) -> bool:
@@ -184,9 +190,12 @@ class Actor:
         except Exception as crash:
             log.exception("agent %s crashed on message %s", self.name, message.id)
             detail = f"Agent {self.name!r} crashed on this message: {type(crash).__name__}: {crash}"
-            if self.state is not AgentState.FAILED:
+            if self._answering:
+                # One that is being stopped is not to be started again.
+                restarts = self.state is AgentState.RUNNING
                 self._pull(Trigger.FAIL, reason=detail)
-                self._on_crash(self)
+                if restarts:
+                    self._on_crash(self)
             return self._turns.failed(message, CaxtonError(Code.TURN_CRASHED, detail))
 
     def _note(self, error: CaxtonError | None) -> None:

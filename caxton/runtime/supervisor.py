@@ -127,36 +127,32 @@ class Supervisor:
 
     async def start(self, name: str) -> Actor:
         """Start a stopped or failed agent and remember that it is to run; a running one stays as it is."""
-        actor = self.get(name)
-        async with self._lock(name):
+        async with self._held(name) as actor:
             await self._agents.desire(name, DesiredState.RUNNING)
             self._forgive(name)
             if actor.state in (AgentState.LOADED, AgentState.STOPPED, AgentState.FAILED):
                 await self._start(actor)
-        return actor
+            return actor
 
     async def stop(self, name: str) -> Actor:
         """Stop an agent and remember that it is to stay stopped."""
-        actor = self.get(name)
-        async with self._lock(name):
+        async with self._held(name) as actor:
             await self._agents.desire(name, DesiredState.STOPPED)
             self._forgive(name)
             await actor.stop(DRAIN, self._stopped(name))
-        return actor
+            return actor
 
     async def restart(self, name: str) -> Actor:
-        actor = self.get(name)
-        async with self._lock(name):
+        async with self._held(name) as actor:
             self._forgive(name)
             await actor.stop(DRAIN, self._stopped(name))
             await self._agents.desire(name, DesiredState.RUNNING)
             await self._start(actor)
-        return actor
+            return actor
 
     async def remove(self, name: str, *, forget: bool = False) -> None:
         """Stop and unload an agent. Its id stays with the name for its return, unless it is to be forgotten."""
-        actor = self.get(name)
-        async with self._lock(name):
+        async with self._held(name) as actor:
             self._forgive(name)
             await actor.stop(DRAIN, self._stopped(name))
             actor.unload()
@@ -165,7 +161,6 @@ class Supervisor:
             if forget:
                 await self.flush()
                 await self._agents.remove(name)
-        self._locks.pop(name, None)
 
     async def close(self, timeout: float) -> None:
         """Stop all agents at once; what they are wished to be stays as it is."""
@@ -201,7 +196,7 @@ class Supervisor:
     def _warm(self, actor: Actor) -> None:
         """Let the agent's provider get ready. One that is missing shows in the agent's turns, not here."""
         try:
-            self._providers.warm(actor.loaded.definition.llm_provider or self._providers.default)
+            self._providers.warm(actor.loaded.definition.providers(self._providers.default)[0])
         except CaxtonError as error:
             log.warning("agent %s: %s", actor.name, error)
 
@@ -227,6 +222,13 @@ class Supervisor:
         self._crashes.pop(name, None)
         if restart := self._restarts.pop(name, None):
             restart.cancel()
+
+    @asynccontextmanager
+    async def _held(self, name: str) -> AsyncIterator[Actor]:
+        """The agent of that name, which nobody else commands for the block; `agent_not_found` where it has gone."""
+        self.get(name)
+        async with self._lock(name):
+            yield self.get(name)
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())

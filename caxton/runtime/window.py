@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from caxton.domain.agent import AgentDefinition
-from caxton.domain.completion import ChatMessage, Role
+from caxton.domain.completion import ChatMessage, Image, Role
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Exchange
 from caxton.domain.ports.provider import CountsTokens, DescribesModels, Provider
@@ -23,6 +23,8 @@ RESERVED_SHARE = 4
 """A quarter of the window is kept for the answer where `max_tokens` does not say how long it may be."""
 STRIDE = 0.6
 """Share of the budget that a cut leaves filled."""
+IMAGE_TOKENS = 1600
+"""What a picture takes at most with the models in use; how they count differs."""
 ANCHORS = 4096
 """How many conversations' cuts are remembered; a forgotten one costs a prompt read afresh, nothing else."""
 
@@ -41,12 +43,12 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimate_tokens(messages: Sequence[ChatMessage]) -> int:
     """An estimate for models whose tokenizer is not at hand, on the careful side for most languages and models."""
-    return sum(-(-len(message.content.encode()) // 3) + 4 for message in messages)
+    return sum(-(-len(message.content.encode()) // 3) + 4 + IMAGE_TOKENS * len(message.images) for message in messages)
 
 
 def most_tokens(messages: Sequence[ChatMessage]) -> int:
     """More than any byte-level tokenizer makes of these messages: a token is at least one byte."""
-    return sum(len(message.content.encode()) + 16 for message in messages)
+    return sum(len(message.content.encode()) + 16 + IMAGE_TOKENS * len(message.images) for message in messages)
 
 
 class ContextWindow:
@@ -63,6 +65,7 @@ class ContextWindow:
         conversation_id: str,
         history: Sequence[Exchange],
         text: str,
+        images: tuple[Image, ...] = (),
         history_is_full: bool,
     ) -> Prompt:
         """The prompt for `text` after the stored `history`, oldest first.
@@ -76,7 +79,7 @@ class ContextWindow:
             (ChatMessage(Role.USER, exchange.request.text), ChatMessage(Role.ASSISTANT, exchange.reply.text))
             for exchange in history[start:]
         ]
-        prompt = await self._cut(agent, provider, given, text, budget)
+        prompt = await self._cut(agent, provider, given, ChatMessage(Role.USER, text, images), budget)
         start += len(given) - (len(prompt.messages) - 2) // 2
         if start and start < len(history):
             self._anchors[conversation_id] = history[start].reply.id
@@ -86,11 +89,18 @@ class ContextWindow:
         return msgspec.structs.replace(prompt, left_out=start)
 
     async def given(
-        self, agent: AgentDefinition, provider: Provider, *, history: Sequence[ChatMessage], text: str
+        self,
+        agent: AgentDefinition,
+        provider: Provider,
+        *,
+        history: Sequence[ChatMessage],
+        text: str,
+        images: tuple[Image, ...] = (),
     ) -> Prompt:
         """The prompt for `text` after a conversation that the caller brought along."""
         exchanges = [(message,) for message in history]
-        return await self._cut(agent, provider, exchanges, text, self._budget(agent, provider))
+        last = ChatMessage(Role.USER, text, images)
+        return await self._cut(agent, provider, exchanges, last, self._budget(agent, provider))
 
     def _start(self, conversation_id: str, history: Sequence[Exchange], history_is_full: bool) -> int:
         """Where to begin: at the last cut while it is within the history, else at the beginning or a new cut."""
@@ -113,13 +123,13 @@ class ContextWindow:
         agent: AgentDefinition,
         provider: Provider,
         exchanges: Sequence[tuple[ChatMessage, ...]],
-        text: str,
+        last: ChatMessage,
         budget: int,
     ) -> Prompt:
         def prompt(first: int) -> tuple[ChatMessage, ...]:
             kept = (message for exchange in exchanges[first:] for message in exchange)
             system = ChatMessage(Role.SYSTEM, agent.system_prompt)
-            return (system, *kept, ChatMessage(Role.USER, text))
+            return (system, *kept, last)
 
         whole = prompt(0)
         if (most := most_tokens(whole)) <= budget:

@@ -20,7 +20,7 @@ from caxton.server.openapi import openapi
 from caxton.server.paths import EncodedPaths, path_values
 from caxton.server.problems import Endpoint, answering, no_route, problem_response
 from caxton.server.queries import read_query
-from caxton.server.sse import encode_error_event, encode_reply_event, event_stream
+from caxton.server.sse import encode_error_event, event_encoder, event_stream
 from caxton.service.api.operation import BodyKind, Operation
 from caxton.service.api.server import Readiness
 from caxton.service.api.table import OPERATIONS
@@ -77,6 +77,7 @@ def _endpoint(operation: Operation, caxton: Running, gate: Gate) -> Endpoint:
     carry_out = getattr(service, operation.verb)
     largest = caxton.settings.max_body_bytes
     encode = msgspec.json.Encoder().encode
+    encode_event = event_encoder(operation)
 
     async def endpoint(request: Request) -> Response:
         arguments: dict[str, Any] = path_values(request)
@@ -89,7 +90,7 @@ def _endpoint(operation: Operation, caxton: Running, gate: Gate) -> Endpoint:
         if operation.permission != PUBLIC:
             gate.check()
         if operation.streams and "text/event-stream" in request.headers.get("accept", ""):
-            return await event_stream(request, service.stream(**arguments), encode_reply_event, encode_error_event)
+            return await event_stream(request, service.stream(**arguments), encode_event, encode_error_event)
         answer = await carry_out(**arguments)
         status = 503 if isinstance(answer, Readiness) and not answer.ready else operation.status
         return Response(encode(answer), status_code=status, media_type="application/json")

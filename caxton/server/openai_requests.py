@@ -29,9 +29,14 @@ SUPPORTED: Mapping[str, tuple[Any, ...]] = {
 """The options that change what an answer is, and the values with which they change nothing."""
 
 
+class ImageUrl(msgspec.Struct, frozen=True):
+    url: str
+
+
 class ContentPart(msgspec.Struct, frozen=True):
     type: str
     text: str | None = None
+    image_url: ImageUrl | None = None
 
 
 class InputMessage(msgspec.Struct, frozen=True):
@@ -104,7 +109,7 @@ def translate(asked: ChatRequest) -> SendMessage:
     if not asked.messages or asked.messages[-1].role != "user":
         raise _refused("messages", "The last of `messages` has to be the user's.")
     *before, last = (ChatMessage(_role(one, n), _text(one, n)) for n, one in enumerate(asked.messages))
-    return SendMessage(text=last.content, history=tuple(before))
+    return SendMessage(text=last.content, history=tuple(before), images=_images(asked.messages[-1]))
 
 
 def _role(message: InputMessage, number: int) -> Role:
@@ -121,12 +126,20 @@ def _text(message: InputMessage, number: int) -> str:
         return message.content
     texts = []
     for index, part in enumerate(message.content or ()):
+        if part.type == "image_url" and part.image_url:
+            continue
         if part.type != "text" or part.text is None:
             raise _refused(
-                f"messages[{number}].content[{index}]", f"Content of type {part.type!r} is not supported, only text."
+                f"messages[{number}].content[{index}]",
+                f"Content of type {part.type!r} is not supported, only text and images.",
             )
         texts.append(part.text)
     return "".join(texts)
+
+
+def _images(message: InputMessage) -> tuple[str, ...]:
+    parts = message.content if isinstance(message.content, list) else []
+    return tuple(part.image_url.url for part in parts if part.image_url)
 
 
 def _refused(field: str, message: str, hint: str = "") -> Misfit:

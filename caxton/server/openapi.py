@@ -11,7 +11,6 @@ from caxton.domain.errors import CODES, Code
 from caxton.server.openai_api import OPENAI_PATHS
 from caxton.server.problems import MEDIA_TYPE, Problem
 from caxton.server.schemas import schemas
-from caxton.service.api.messages import ReplyDelta, ReplyStarted
 from caxton.service.api.operation import BodyKind, Operation
 from caxton.service.api.server import Readiness
 from caxton.service.api.table import OPERATIONS
@@ -62,17 +61,20 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in PARAMETER.findall(path)
     ]
     if operation.query:
-        schema = msgspec.json.schema(operation.query)["$defs"][operation.query.__name__]
+        definitions = msgspec.json.schema(operation.query)["$defs"]
+        schema = definitions[operation.query.__name__]
         required = schema.get("required", ())
         for name, field in schema["properties"].items():
-            found.append({"name": name, "in": "query", "required": name in required, "schema": field})
+            # A choice of words stands here itself: no component is made of what only a query has.
+            named = definitions.get(field.pop("$ref", "").rpartition("/")[2], {})
+            found.append({"name": name, "in": "query", "required": name in required, "schema": {**named, **field}})
     return found
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
     content = {"application/json": {"schema": schemas()[0][operation.response]}}
     if operation.streams:
-        kinds = {"start": ReplyStarted, "delta": ReplyDelta, "reply": operation.response, "error": Problem}
+        kinds = {**operation.events, "error": Problem}
         content["text/event-stream"] = {
             "schema": {"type": "string", "description": "Server-Sent Events, each with data in JSON."},
             "x-events": {name: schemas()[0][kind] for name, kind in kinds.items()},

@@ -9,7 +9,6 @@ from caxton.server.openai_api import OpenAiError
 from caxton.server.openai_requests import ChatRequest
 from caxton.server.problems import Problem
 from caxton.service.api.agents import DefinitionText
-from caxton.service.api.messages import ReplyDelta, ReplyStarted
 from caxton.service.api.table import OPERATIONS
 
 REFERENCE = "#/components/schemas/{name}"
@@ -18,9 +17,7 @@ REFERENCE = "#/components/schemas/{name}"
 @cache
 def schemas() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     """Each type's schema, a reference for the named ones, and the named ones by name."""
-    types = {t for o in OPERATIONS for t in (o.response, o.body) if t not in (None, DefinitionText)}
-    ordered = sorted(
-        {*types, Problem, ReplyStarted, ReplyDelta, ChatRequest, OpenAiError}, key=lambda one: one.__name__
-    )
+    types = {t for o in OPERATIONS for t in (o.response, o.body, *o.events.values()) if t not in (None, DefinitionText)}
+    ordered = sorted({*types, Problem, ChatRequest, OpenAiError}, key=lambda one: one.__name__)
     made, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
     return dict(zip(ordered, made, strict=True)), components

@@ -1,4 +1,4 @@
-"""Server-Sent Events (WHATWG HTML §9.2): a reply as it comes."""
+"""Server-Sent Events (WHATWG HTML §9.2): an answer as it comes."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -11,14 +11,13 @@ from starlette.types import Receive, Scope, Send
 
 from caxton.domain.errors import CaxtonError
 from caxton.server.problems import crash, problem
-from caxton.service.api.messages import Reply, ReplyDelta, ReplyEvent, ReplyStarted
+from caxton.service.api.operation import Operation
 
 T = TypeVar("T")
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that nothing between us and the client hangs up."""
 HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-NAMES: dict[type, str] = {ReplyStarted: "start", ReplyDelta: "delta", Reply: "reply"}
 
 
 async def event_stream(
@@ -111,9 +110,11 @@ async def _close(upcoming: asyncio.Future[T | None], events: AsyncGenerator[T]) 
     await events.aclose()
 
 
-def encode_reply_event(event: ReplyEvent) -> bytes:
-    """`event: start|delta|reply` with its data in JSON."""
-    return b"event: %s\ndata: %s\n\n" % (NAMES[type(event)].encode(), msgspec.json.encode(event))
+def event_encoder(operation: Operation) -> Callable[[object], bytes]:
+    """What writes the events of an operation: `event:` and its name, `data:` and its JSON."""
+    names = {kind: name.encode() for name, kind in operation.events.items()}
+    encode = msgspec.json.Encoder().encode
+    return lambda event: b"event: %s\ndata: %s\n\n" % (names[type(event)], encode(event))
 
 
 def encode_error_event(error: CaxtonError) -> bytes:

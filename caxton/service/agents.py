@@ -101,7 +101,7 @@ class AgentService:
         return ConversationsErased(messages_erased=await self._messages.erase(agent=name))
 
     def _provider(self, actor: Actor) -> str:
-        return actor.loaded.definition.llm_provider or self._providers.default
+        return actor.loaded.definition.providers(self._providers.default)[0]
 
     def _summary(self, actor: Actor) -> AgentSummary:
         activity = actor.activity

@@ -6,23 +6,29 @@ directory goes through here, one at a time, so that a request and the watcher th
 
 import asyncio
 import logging
-import os
-import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from caxton.config.agent_file import load_definition
 from caxton.config.codes import Problem
-from caxton.config.source import read_source
-from caxton.config.watcher import is_definition, watch_definitions
+from caxton.config.source import printable, read_source
+from caxton.config.watcher import watch_definitions
 from caxton.domain.agent import LoadedDefinition, ReloadOutcome, ReloadResult, Source
+from caxton.domain.completion import ModelInfo
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 from caxton.domain.ports.agents import AgentStore
 from caxton.domain.ports.clock import Clock
+from caxton.domain.ports.provider import DescribesModels
+from caxton.domain.ports.providers import Providers
 from caxton.runtime.actor import Actor
 from caxton.runtime.supervisor import Supervisor
+from caxton.service.agent_files import agent_files, delete, is_gone, make_directory, save
 from caxton.service.api.agents import RejectedFile
+from caxton.service.departures import Departures, tell
+from caxton.service.register import Register
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +37,7 @@ GRACE = 0.5
 
 
 class Definitions:
-    """`providers` are the names that a file may choose from."""
+    """`providers` are those that a file may choose from."""
 
     def __init__(
         self,
@@ -39,7 +45,7 @@ class Definitions:
         directory: Path,
         supervisor: Supervisor,
         agents: AgentStore,
-        providers: Collection[str],
+        providers: Providers,
         clock: Clock,
     ) -> None:
         self.directory = directory
@@ -48,67 +54,84 @@ class Definitions:
         self._providers = providers
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._defined_by: dict[Path, str] = {}
-        self._results: dict[str, ReloadResult] = {}
-        self._rejected: dict[Path, RejectedFile] = {}
+        self._register = Register()
         self._going: set[asyncio.Task[None]] = set()
+        self._departures = Departures(supervisor=supervisor, agents=agents, register=self._register)
 
     def result(self, name: str) -> ReloadResult:
-        """How the last reading of an agent's file went."""
-        return self._results[name]
+        """How the last reading of an agent's file went; CaxtonError `agent_not_found`."""
+        if result := self._register.result(name):
+            return result
+        raise CaxtonError(Code.AGENT_NOT_FOUND, f"There is no agent {name!r}.")
 
     def rejected(self) -> list[RejectedFile]:
         """The files that define no agent because of their errors."""
-        return [self._rejected[path] for path in sorted(self._rejected)]
+        return self._register.rejected()
 
     def file_of(self, name: str) -> Path | None:
-        return next((path for path, defined in self._defined_by.items() if defined == name), None)
+        """The file that defines an agent."""
+        return self._register.file_of(name)
 
     def check(self, source: Source) -> LoadedDefinition:
         """What a text defines; ConfigurationError with all its problems."""
-        return load_definition(source, providers=self._providers)
+        return load_definition(source, providers=[*self._providers.names()], describe=self._describe)
+
+    def _describe(self, provider: str | None, model: str | None) -> ModelInfo | None:
+        try:
+            found = self._providers.get(provider or self._providers.default)
+        except CaxtonError:
+            return None  # said where it matters: a name that is not known, a kind that cannot be imported
+        return found.describe(model) if isinstance(found, DescribesModels) else None
 
     async def prepare(self) -> None:
         """Make the directory if need be; CaxtonError `storage_failed` where it cannot be used."""
-        try:
-            await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
-        except OSError as error:
-            raise CaxtonError(
-                Code.STORAGE_FAILED,
-                f"The agents directory {str(self.directory)!r} cannot be used.",
-                why=str(error),
-                hint="Choose another with `--agents-dir`, CAXTON_AGENTS_DIR or `agents_dir` in `[server]`.",
-            ) from error
+        await asyncio.to_thread(make_directory, self.directory)
 
     async def load_all(self) -> None:
         """Read the whole directory."""
         async with self._lock:
-            paths = await asyncio.to_thread(lambda: sorted(filter(is_definition, self.directory.glob("*.toml"))))
-            read = await asyncio.to_thread(lambda: [self._read(path) for path in paths])
+            read = await asyncio.to_thread(lambda: {path: self._read(path) for path in agent_files(self.directory)})
             kept = {Path(record.source.path): record.source for record in await self._agents.all()}
+            broken = {path: error for path, error in read.items() if isinstance(error, ConfigurationError)}
             async with asyncio.TaskGroup() as group:
-                for path, loaded in zip(paths, read, strict=True):
-                    group.create_task(self._adopt(path, loaded, kept.get(path)))
+                for path in (path for path in read if path not in broken):
+                    group.create_task(self._adopt(path, read[path]))
+            # Last: a broken file's agent may have moved to another file.
+            for path, error in broken.items():
+                await self._reject(path, error.diagnostics, kept.get(path))
 
     async def watch(self, stop: asyncio.Event, watching: asyncio.Event) -> None:
-        """Follow the directory until `stop` is set; `watching` is set as soon as nothing is missed any more."""
-        async for paths in watch_definitions(self.directory, stop):
-            watching.set()
-            for path in sorted(paths):
-                try:
-                    await self.follow(path)
-                except CaxtonError as error:
-                    # A full disk, say. The file is read again when it changes next, or by `caxton agent reload`.
-                    log.error("%s could not be taken in: %s", path, error)
+        """Follow the directory until `stop` is set; `watching` is set as soon as nothing is missed any more.
+
+        Whatever is wrong with one file, the others are followed on.
+        """
+        try:
+            async for paths in watch_definitions(self.directory, stop):
+                watching.set()
+                for path in sorted(paths):
+                    try:
+                        await self.follow(path)
+                    except CaxtonError as error:
+                        # A full disk, say. The file is read again when it changes next, or by `caxton agent reload`.
+                        log.error("%s could not be taken in: %s", path, error)
+                    except Exception:
+                        log.exception("%s could not be taken in", path)
+        finally:
+            # A file that goes now is not there at the next start; its agent is stopped with all others.
+            going = [*self._going]
+            for task in going:
+                task.cancel()
+            await asyncio.gather(*going, self._departures.cancel(), return_exceptions=True)
 
     async def follow(self, path: Path) -> None:
         """Take in that a file was made, changed or deleted."""
-        if await asyncio.to_thread(path.exists):
-            await self._reload(path)
-        else:
+        if await asyncio.to_thread(is_gone, path):
             going = asyncio.create_task(self._remove_later(path), name=f"grace for {path.name}")
             self._going.add(going)
             going.add_done_callback(self._going.discard)
+            going.add_done_callback(tell)
+        else:
+            await self._reload(path)
 
     async def reload(self, name: str) -> ReloadResult:
         """Read an agent's file again, now; ConfigurationError where it is wrong, and then the agent stays as it was."""
@@ -138,101 +161,98 @@ class Definitions:
             if path and not replace:
                 raise CaxtonError(Code.AGENT_EXISTS, f"Agent {defined!r} exists already, defined by {path}.")
             path = path or self.directory / f"{defined}.toml"
-            await asyncio.to_thread(self._save, path, toml, replace)
-            result = await self._adopt(path, await asyncio.to_thread(self._read, path), None)
+            await asyncio.to_thread(save, path, toml, replace=replace)
+            result = await self._adopt(path, await asyncio.to_thread(self._read, path))
             if result.outcome is ReloadOutcome.REJECTED:
                 raise ConfigurationError(result.diagnostics)
             return self._supervisor.get(defined)
 
     async def delete(self, name: str, *, forget: bool) -> Path | None:
-        """Remove an agent and its file; the path of the file."""
+        """Remove an agent and its file once its turns have ended; the path of the file.
+
+        Another file that defines the name, and was rejected for that, is in force then.
+        """
         async with self._lock:
-            actor = self._supervisor.get(name)
-            path = self.file_of(actor.name)
+            path = self.file_of(self._supervisor.get(name).name)
             if path:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-                self._defined_by.pop(path)
-            self._results.pop(name, None)
-            await self._supervisor.remove(name, forget=forget)
-            return path
+                await asyncio.to_thread(delete, path)
+                self._register.forget_file(path)
+            leaving = self._departures.begin(name, forget=forget)
+        await asyncio.wait([leaving])
+        if leaving.cancelled():
+            raise CaxtonError(Code.SERVER_STOPPING, f"The server stops before agent {name!r} has ended its turns.")
+        leaving.result()
+        async with self._lock:
+            await self._retry_duplicates()
+        return path
 
     def _read(self, path: Path) -> LoadedDefinition | ConfigurationError:
+        """What a file defines, or why it does not. Nothing that a file holds keeps the others from being read."""
         try:
             return self.check(read_source(path))
         except ConfigurationError as error:
             return error
-
-    def _save(self, path: Path, toml: str, replace: bool) -> None:
-        """Write the file whole or not at all."""
-        if path.exists() and not replace:
-            raise CaxtonError(Code.AGENT_EXISTS, f"The file {path} exists already.")
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.directory, prefix=f".{path.stem}-", suffix=".tmp")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                    file.write(toml)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise CaxtonError(Code.STORAGE_FAILED, f"The file {path} cannot be written.", why=str(error)) from error
+        except Exception as fault:
+            log.exception("%s could not be checked", path)
+            message = f"the file could not be checked: {type(fault).__name__}: {fault}"
+            hint = "This is a fault in Caxton; the log has the details, please report it."
+            return ConfigurationError(
+                [Diagnostic(code=Code.INTERNAL, message=message, file=printable(path), hint=hint)]
+            )
 
     async def _reload(self, path: Path) -> ReloadResult:
         async with self._lock:
-            return await self._adopt(path, await asyncio.to_thread(self._read, path), None)
+            return await self._adopt(path, await asyncio.to_thread(self._read, path))
 
-    async def _adopt(
-        self, path: Path, loaded: LoadedDefinition | ConfigurationError, kept: Source | None
-    ) -> ReloadResult:
-        """Put what was read from `path` in force; where it is wrong, what is in force or was last (`kept`) stays."""
-        now = self._clock.now()
+    async def _adopt(self, path: Path, loaded: LoadedDefinition | ConfigurationError) -> ReloadResult:
+        """Put what was read from `path` in force; where it is wrong, what is in force stays."""
         if isinstance(loaded, ConfigurationError):
-            return await self._reject(path, loaded.diagnostics, kept)
+            return await self._reject(path, loaded.diagnostics)
         name = loaded.definition.name
         other = self.file_of(name)
-        if other not in (None, path) and await asyncio.to_thread(other.exists):
-            return await self._reject(path, [self._duplicate(path, name, other)], kept)
+        displaced = None
+        if other and other != path and not await asyncio.to_thread(is_gone, other):
+            if other not in self._register.duplicates():
+                return await self._reject(path, [self._duplicate(path, name, other)])
+            # It names another agent by now, which it was not given: two files may exchange their names.
+            displaced = self._register.result(name)
+        await self._departures.over(name)
         actor = self._supervisor.find(name)
         outcome = ReloadOutcome.APPLIED
         if actor and actor.loaded.definition == loaded.definition and other == path:
             outcome = ReloadOutcome.UNCHANGED
-        if other:
-            self._defined_by.pop(other)
-        before = self._defined_by.get(path)
-        self._defined_by[path] = name
-        self._rejected.pop(path, None)
-        before_this = self._results.get(name)
-        if before_this is None or ReloadOutcome.UNCHANGED not in (outcome, before_this.outcome):
-            self._results[name] = ReloadResult(at=now, outcome=outcome, diagnostics=loaded.warnings)
-        if before not in (None, name):
-            await self._supervisor.remove(before)
-            self._results.pop(before, None)
+        previous = self._register.result(name)
+        if outcome is ReloadOutcome.UNCHANGED and previous and previous.outcome is not ReloadOutcome.REJECTED:
+            # The last change is what is told, with the warnings where they stand by now.
+            result = msgspec.structs.replace(previous, diagnostics=loaded.warnings)
+        else:
+            result = ReloadResult(at=self._clock.now(), outcome=outcome, diagnostics=loaded.warnings)
+        before = self._register.accept(path, name, result)
+        if other and displaced:
+            self._register.reject(other, displaced)
         await self._supervisor.apply(loaded)
         log.info("%s: agent %s %s", path, name, outcome)
-        return self._results[name]
+        if before:
+            await self._vacate(before)
+        return result
 
-    async def _reject(self, path: Path, diagnostics: Sequence[Diagnostic], kept: Source | None) -> ReloadResult:
-        now = self._clock.now()
+    async def _reject(self, path: Path, diagnostics: Sequence[Diagnostic], kept: Source | None = None) -> ReloadResult:
+        """Note what is wrong with a file. What it defines stays in force; at the start that is what it last did.
+
+        That is `kept`, unless another file defines the agent by now.
+        """
         log.warning("%s", "\n".join(diagnostic.render() for diagnostic in diagnostics))
-        name = self._defined_by.get(path)
-        if name is None and kept:
+        result = ReloadResult(at=self._clock.now(), outcome=ReloadOutcome.REJECTED, diagnostics=tuple(diagnostics))
+        if kept and self._register.name_in(path) is None:
             try:
                 loaded = self.check(kept)
-                name = self._defined_by[path] = loaded.definition.name
-                await self._supervisor.apply(loaded)
+                if self.file_of(loaded.definition.name) is None:
+                    self._register.accept(path, loaded.definition.name, result)
+                    await self._supervisor.apply(loaded)
             except ConfigurationError as error:
                 # What was right once need not be now: a provider may be gone from caxton.toml.
                 log.warning("%s: its last accepted definition is not valid any more: %s", path, error)
-        result = ReloadResult(at=now, outcome=ReloadOutcome.REJECTED, diagnostics=tuple(diagnostics))
-        if name:
-            self._results[name] = result
-        else:
-            self._rejected[path] = RejectedFile(file=str(path), at=now, diagnostics=tuple(diagnostics))
+        self._register.reject(path, result)
         return result
 
     def _duplicate(self, path: Path, name: str, other: Path) -> Diagnostic:
@@ -247,10 +267,19 @@ class Definitions:
     async def _remove_later(self, path: Path) -> None:
         await self._clock.sleep(GRACE)
         async with self._lock:
-            if await asyncio.to_thread(path.exists):
+            if not await asyncio.to_thread(is_gone, path):
                 return
-            self._rejected.pop(path, None)
-            if name := self._defined_by.pop(path, None):
-                log.info("%s is gone: agent %s is unloaded", path, name)
-                self._results.pop(name, None)
-                await self._supervisor.remove(name)
+            if name := self._register.forget_file(path):
+                log.info("%s is gone", path)
+                await self._vacate(name)
+
+    async def _vacate(self, name: str) -> None:
+        """The file that defined an agent does so no more: another that defines it too takes it over, or it goes."""
+        await self._retry_duplicates()
+        if self.file_of(name) is None:
+            self._departures.begin(name)
+
+    async def _retry_duplicates(self) -> None:
+        """Read again the files whose agents' names others had."""
+        for path in self._register.duplicates():
+            await self._adopt(path, await asyncio.to_thread(self._read, path))

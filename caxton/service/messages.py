@@ -11,6 +11,7 @@ from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.messages import MessageStore
 from caxton.domain.turn import TextDelta, TurnEnded, TurnPostponed, TurnStarted, TurnTrace
+from caxton.runtime.images import read_image
 from caxton.runtime.supervisor import Supervisor
 from caxton.runtime.traces import Traces
 from caxton.service.api.messages import (
@@ -102,6 +103,10 @@ class MessageService:
         content: dict[str, object] = {"text": body.text}
         if body.history is not None:
             content["history"] = msgspec.to_builtins(body.history)
+        if body.images:
+            for url in body.images:
+                read_image(url)
+            content["images"] = list(body.images)
         return Message(
             id=self._new_id(),
             performative=Performative.REQUEST,

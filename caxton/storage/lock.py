@@ -11,7 +11,7 @@ from caxton.domain.errors import CaxtonError, Code
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` for the block; CaxtonError `storage_failed` where another process holds it.
+    """Hold the lock file `path` for the block; CaxtonError `storage_failed` where another process does, or none can.
 
     The file itself stays: removing it would let two processes lock two files of one name.
     """
@@ -27,12 +27,19 @@ def locked(path: Path) -> Iterator[None]:
     try:
         try:
             _lock(handle)
-        except OSError as error:
+        except (BlockingIOError, PermissionError) as error:
             raise CaxtonError(
                 Code.STORAGE_FAILED,
                 f"Another Caxton server uses the data directory {str(path.parent)!r}.",
                 why=f"{path.name} is locked: {error}",
                 hint="Stop it with `caxton server stop`, or give this one a data directory of its own.",
+            ) from error
+        except OSError as error:
+            raise CaxtonError(
+                Code.STORAGE_FAILED,
+                f"The data directory {str(path.parent)!r} cannot be locked.",
+                why=f"{path.name}: {error}",
+                hint="Choose one on a local disk: `--data-dir`, CAXTON_DATA_DIR.",
             ) from error
         yield
     finally:

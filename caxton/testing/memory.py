@@ -1,5 +1,7 @@
 """Stores that forget: message and agent store in memory, for tests that need neither a file nor a disk."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -8,6 +10,7 @@ from caxton.domain.agent import AgentRecord, DesiredState, Source
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import LifecycleEvent
 from caxton.domain.message import Conversation, Exchange, Message, MessageState, Performative, StoredMessage
+from caxton.domain.usage import ModelUse, UsageBy, UsageSum
 
 T = TypeVar("T")
 
@@ -147,3 +150,48 @@ class MemoryAgentStore:
     def _change(self, name: str, **fields: object) -> None:
         if record := self._records.get(name):
             self._records[name] = msgspec.structs.replace(record, **fields)
+
+
+class MemoryUsageStore:
+    """Implements `ports.usage.UsageStore`."""
+
+    def __init__(self) -> None:
+        self.uses: list[ModelUse] = []
+
+    async def record(self, uses: Sequence[ModelUse]) -> None:
+        self.uses += uses
+
+    async def sums(self, by: UsageBy, *, since: float, until: float | None = None) -> list[UsageSum]:
+        grouped: dict[str, list[ModelUse]] = {}
+        for use in self.uses:
+            if since <= use.at and (until is None or use.at < until):
+                grouped.setdefault(_usage_key(by, use), []).append(use)
+        sums = [
+            UsageSum(
+                key=key,
+                completions=len(uses),
+                prompt_tokens=sum(use.prompt_tokens or 0 for use in uses),
+                completion_tokens=sum(use.completion_tokens or 0 for use in uses),
+                cost=sum(use.cost or 0.0 for use in uses),
+                unmetered=sum(use.prompt_tokens is None or use.completion_tokens is None for use in uses),
+                unpriced=sum(use.cost is None for use in uses),
+            )
+            for key, uses in sorted(grouped.items())
+        ]
+        if by is UsageBy.DAY:
+            return sums[::-1]
+        return sorted(sums, key=lambda one: (-one.cost, -one.prompt_tokens - one.completion_tokens))
+
+
+def _usage_key(by: UsageBy, use: ModelUse) -> str:
+    match by:
+        case UsageBy.AGENT:
+            return use.agent
+        case UsageBy.CONVERSATION:
+            return use.conversation_id
+        case UsageBy.DAY:
+            return datetime.fromtimestamp(use.at, UTC).date().isoformat()
+        case UsageBy.MODEL:
+            return f"{use.provider}/{use.model}"
+        case UsageBy.PROVIDER:
+            return use.provider

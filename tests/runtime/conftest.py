@@ -13,11 +13,13 @@ from caxton.domain.completion import Completion, CompletionRequest, Delta
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Message, Performative
+from caxton.runtime.ledger import Ledger
+from caxton.runtime.models import LanguageModels
 from caxton.runtime.supervisor import open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
 from caxton.testing.clock import FakeClock
-from caxton.testing.memory import MemoryAgentStore, MemoryMessageStore
+from caxton.testing.memory import MemoryAgentStore, MemoryMessageStore, MemoryUsageStore
 
 
 class Answers:
@@ -39,22 +41,22 @@ class Answers:
         yield completion
 
 
-class OneProvider:
-    """Implements `ports.providers.Providers` with a single one."""
+class TwoProviders:
+    """Implements `ports.providers.Providers`: the default one, and another for when that fails."""
 
     default = "answers"
 
     def __init__(self, provider: Answers) -> None:
-        self.provider = provider
+        self.made = {"answers": provider, "spare": Answers()}
         self.warmed: list[str] = []
 
     def names(self):
-        return ["answers"]
+        return list(self.made)
 
     def get(self, name):
-        if name != "answers":
+        if name not in self.made:
             raise CaxtonError(Code.PROVIDER_UNKNOWN, f"There is no provider {name!r}.")
-        return self.provider
+        return self.made[name]
 
     def warm(self, name):
         self.get(name)
@@ -62,6 +64,11 @@ class OneProvider:
 
     def health(self):
         return []
+
+
+class NoPrices:
+    def cost(self, **_):
+        return None
 
 
 def a_definition(name: str = "helper", **fields: Any) -> LoadedDefinition:
@@ -92,10 +99,15 @@ class Stage(SimpleNamespace):
     def opened(self, drain_timeout: float = 5.0):
         """A supervisor on this stage; opening a second one is what a restart of the server is."""
         self.bus = LocalBus(self.messages)
+        ledger = Ledger(self.usage, self.prices, self.clock)
+        self.models = LanguageModels(
+            providers=self.providers, settings=self.settings, ledger=ledger, clock=self.clock, backoff=0.0
+        )
         turns = TurnLoop(
             bus=self.bus,
             store=self.messages,
             providers=self.providers,
+            models=self.models,
             clock=self.clock,
             new_id=self.new_id,
             traces=self.traces,
@@ -118,9 +130,12 @@ def stage() -> Stage:
     return Stage(
         clock=clock,
         model=model,
-        providers=OneProvider(model),
+        providers=TwoProviders(model),
         messages=MemoryMessageStore(),
         agents=MemoryAgentStore(),
+        usage=MemoryUsageStore(),
+        prices=NoPrices(),
+        settings={},
         traces=Traces(),
         new_id=IdSource(clock),
         a_definition=a_definition,

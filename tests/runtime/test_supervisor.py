@@ -256,7 +256,7 @@ async def test_an_unknown_agent_is_answered_with_the_nearest_name(running):
 
 async def test_an_agent_whose_provider_is_missing_says_so_in_its_turns(stage):
     async with stage.opened() as supervisor:
-        await supervisor.apply(stage.a_definition(llm_provider="gone"))
+        await supervisor.apply(stage.a_definition(llm_providers=("gone",)))
         reply = await stage.ask("hello")
         assert reply.content["error"]["code"] == Code.PROVIDER_UNKNOWN
         assert supervisor.get("helper").state is AgentState.RUNNING

@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from caxton.domain.completion import ChatMessage, Completion, Role
+from caxton.domain.agent import LlmOptions
+from caxton.domain.completion import ChatMessage, Completion, Delta, Role
 from caxton.domain.errors import Code, ProviderError
 from caxton.domain.message import Durability, Performative
 from caxton.domain.turn import TextDelta, TurnEnded, TurnStarted
@@ -123,7 +124,7 @@ async def test_a_stream_that_ends_without_a_completion_is_malformed(running):
             return
             yield Completion(text="", model="")
 
-    running.providers.provider = Torn()
+    running.providers.made["answers"] = Torn()
     request = running.request("hello")
     async with asyncio.timeout(5), running.bus.follow(request.id) as events:
         await running.bus.send(request)
@@ -152,3 +153,89 @@ def test_only_the_newest_traces_are_kept(kept):
             )
         )
     assert [number for number in range(5) if traces.find(str(number))] == list(range(5))[-kept:]
+
+
+CHAIN = ("answers", "spare")
+
+
+def failing(code: Code):
+    def answer(request):
+        raise ProviderError(code, "Not today.")
+
+    return answer
+
+
+async def test_the_next_provider_answers_when_the_first_fails(running):
+    await running.supervisor.apply(running.a_definition(llm_providers=CHAIN))
+    running.model.answer = failing(Code.PROVIDER_AUTHENTICATION)
+    reply = await running.ask("hello")
+    assert (reply.text, reply.content["provider"]) == ("re: hello", "spare")
+    assert [one["provider"] for one in reply.content["fallbacks"]] == ["answers"]
+    trace = running.traces.find(reply.in_reply_to)
+    assert (trace.provider, trace.fallbacks[0].error.code) == ("spare", Code.PROVIDER_AUTHENTICATION)
+
+
+async def test_the_model_of_the_agent_is_the_first_provider_s_alone(running):
+    loaded = running.a_definition(llm_providers=CHAIN, llm=LlmOptions(model="big", temperature=0.5))
+    await running.supervisor.apply(loaded)
+    running.model.answer = failing(Code.PROVIDER_QUOTA)
+    await running.ask("hello")
+    [asked] = running.providers.made["spare"].requests
+    assert (asked.model, asked.temperature) == (None, 0.5)
+
+
+async def test_where_all_fail_the_last_error_names_the_others(running):
+    await running.supervisor.apply(running.a_definition(llm_providers=CHAIN))
+    running.model.answer = failing(Code.PROVIDER_QUOTA)
+    running.providers.made["spare"].answer = failing(Code.PROVIDER_AUTHENTICATION)
+    error = (await running.ask("hello")).content["error"]
+    assert error["code"] == Code.PROVIDER_AUTHENTICATION
+    assert "answers (provider_quota)" in error["why"]
+
+
+async def test_what_one_provider_refuses_is_not_shown_to_the_next(running):
+    await running.supervisor.apply(running.a_definition(llm_providers=CHAIN))
+    running.model.answer = failing(Code.PROVIDER_REFUSED)
+    assert (await running.ask("hello")).content["error"]["code"] == Code.PROVIDER_REFUSED
+    assert running.providers.made["spare"].requests == []
+
+
+async def test_an_answer_that_began_is_not_begun_anew_by_another_provider(running):
+    await running.supervisor.apply(running.a_definition(llm_providers=CHAIN))
+
+    async def stream(request):
+        yield Delta("once")
+        raise ProviderError(Code.PROVIDER_UNAVAILABLE, "Gone.")
+
+    running.model.stream = stream
+    request = running.request("hello")
+    async with asyncio.timeout(5), running.bus.follow(request.id) as events:
+        await running.bus.send(request)
+        seen = [event async for event in events]
+    assert [event.text for event in seen if isinstance(event, TextDelta)] == ["once"]
+    assert seen[-1].reply.content["error"]["code"] == Code.PROVIDER_UNAVAILABLE
+
+
+async def test_an_answer_held_to_a_schema_comes_as_data_too(running):
+    schema = {"type": "object"}
+    await running.supervisor.apply(running.a_definition(llm=LlmOptions(response_schema=schema)))
+    running.model.answer = lambda request: '{"a": [1]}'
+    assert (await running.ask("hello")).content["data"] == {"a": [1]}
+    assert running.model.requests[-1].response_schema.schema == schema
+
+
+async def test_an_answer_that_was_to_be_json_and_is_not_is_an_error(running):
+    await running.supervisor.apply(running.a_definition(llm=LlmOptions(response_schema={"type": "object"})))
+    running.model.answer = lambda request: "Sure! Here it is."
+    assert (await running.ask("hello")).content["error"]["code"] == Code.PROVIDER_MALFORMED
+
+
+async def test_pictures_are_shown_with_their_text_and_not_again(running):
+    request = running.request("look")
+    request.content["images"] = ["data:image/png;base64,cG5n"]
+    async with asyncio.timeout(5):
+        await running.bus.ask(request)
+    [image] = running.model.requests[-1].messages[-1].images
+    assert (image.media_type, image.data) == ("image/png", b"png")
+    await running.ask("and now?")
+    assert not any(message.images for message in running.model.requests[-1].messages)

@@ -13,7 +13,7 @@ from caxton.service.api.table import OPERATIONS
 PATHS = [(operation, path) for operation in OPERATIONS for path in (operation.path, *operation.aliases)]
 BODIES = {
     BodyKind.NONE: None,
-    BodyKind.JSON: b"{}",
+    BodyKind.JSON: b'{"model": "some-model"}',
     BodyKind.MESSAGE: b'{"text": "Hello"}',
     BodyKind.DEFINITION: b'name = "my-agent"',
 }

@@ -214,7 +214,7 @@ REFUSED = [
     ("messages", [{"role": "assistant", "tool_calls": [{"id": "1"}]}, *ASK], "messages[0].tool_calls"),
     (
         "messages",
-        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}],
+        [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": ""}}]}],
         "messages[0].content[0]",
     ),
     ("messages", [{"role": "user", "content": 5}], "messages[0].content"),

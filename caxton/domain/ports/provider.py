@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo
+from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo, PullProgress
 from caxton.domain.health import ComponentHealth
 from caxton.domain.settings import ProviderSettings
 
@@ -48,6 +48,24 @@ class DescribesModels(Protocol):
     """A provider that knows what its models can hold."""
 
     def describe(self, model: str | None) -> ModelInfo: ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A provider that can say which models it has."""
+
+    async def models(self) -> list[ModelInfo]:
+        """Those that can be asked for now, by name; ProviderError where the endpoint does not tell."""
+        ...
+
+
+@runtime_checkable
+class Pulls(Protocol):
+    """A provider that can fetch models."""
+
+    def pull(self, model: str) -> AsyncGenerator[PullProgress]:
+        """Fetch a model, saying how far it is; ProviderError at any point. Closing the generator stops the fetching."""
+        ...
 
 
 @runtime_checkable

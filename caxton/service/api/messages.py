@@ -8,7 +8,7 @@ from caxton.domain.completion import ChatMessage, FinishReason, Usage
 from caxton.domain.errors import Code
 from caxton.domain.message import MessageState
 from caxton.domain.message import StoredMessage as Stored
-from caxton.domain.turn import TurnTrace
+from caxton.domain.turn import ProviderFailure, TurnTrace
 from caxton.service.api.operation import BodyKind, Operation, PageSize
 
 
@@ -16,17 +16,23 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A message to an agent.
 
     Without `conversation_id` it goes on in the one conversation that `sender` and the agent have; `"new"` begins
-    another. `history` replaces the stored conversation by the caller's own, and then nothing is stored.
+    another. `history` replaces the stored conversation by the caller's own, and then nothing is stored. `images` are
+    data URLs (`data:image/png;base64,…`) that the model is shown with the text; later turns have the text alone.
     """
 
     text: str
     conversation_id: str | None = None
     sender: str | None = None
     history: tuple[ChatMessage, ...] | None = None
+    images: tuple[str, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent's answer. `duration` is in seconds, `created_at` in seconds since the epoch, UTC."""
+    """An agent's answer. `duration` is in seconds, `created_at` in seconds since the epoch, UTC.
+
+    `fallbacks` are the providers that were asked before the one that answered; `data` is the text read as JSON, where
+    the agent has a `response_schema`.
+    """
 
     id: str
     in_reply_to: str
@@ -39,6 +45,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     duration: float
     created_at: float
+    fallbacks: tuple[ProviderFailure, ...] = ()
+    data: Any = None
 
 
 class ReplyStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +120,7 @@ SEND = Operation(
     response=Reply,
     body=SendMessage,
     body_kind=BodyKind.MESSAGE,
-    streams=True,
+    events={"start": ReplyStarted, "delta": ReplyDelta, "reply": Reply},
     aliases=("/agents/{name}/messages",),
     errors=(
         Code.AGENT_NOT_FOUND,

@@ -3,6 +3,7 @@
 Routes, request decoding, OpenAPI, the reference docs and the CLI's client are all made from it.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -31,8 +32,9 @@ class BodyKind(StrEnum):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation. `name` is `noun.verb`: the verb is a method of the service of that noun.
 
-    The method takes the path's parameters and the fields of `query` by name and the decoded body as `body`. One that
-    `streams` answers Server-Sent Events too, when the client asks for `text/event-stream`.
+    The method takes the path's parameters and the fields of `query` by name and the decoded body as `body`. Where there
+    are `events`, their types by name, the service's `stream` answers with those, as Server-Sent Events, when the client
+    asks for `text/event-stream`; the last of them is the `response` and ends the stream.
     """
 
     name: str
@@ -46,7 +48,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body_kind: BodyKind = BodyKind.NONE
     query: Any = None
     errors: tuple[Code, ...] = ()
-    streams: bool = False
+    events: Mapping[str, Any] = {}
     aliases: tuple[str, ...] = ()
 
     @property
@@ -56,6 +58,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def verb(self) -> str:
         return self.name.partition(".")[2]
+
+    @property
+    def streams(self) -> bool:
+        return bool(self.events)
 
     def url(self, path: dict[str, str], query: dict[str, Any] | None = None) -> str:
         """The path with its parameters filled in, quoted, and the query string; None values are left out."""

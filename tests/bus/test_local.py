@@ -1,0 +1,340 @@
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.messages import a_refusal, a_request, an_answer
+
+from caxton.bus.local import LocalBus
+from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.message import Durability, MessageState
+from caxton.domain.turn import TextDelta, TurnEnded, TurnPostponed, TurnStarted
+from caxton.testing.memory import MemoryMessageStore
+
+DEADLINE = 5.0
+
+
+class Box:
+    """A mailbox that keeps what it is given, and refuses with `refusal`."""
+
+    def __init__(self) -> None:
+        self.refusal = None
+        self.got = []
+        self.again = []
+
+    def admit(self):
+        if self.refusal:
+            raise self.refusal
+
+    def put(self, message, *, again=False):
+        (self.again if again else self.got).append(message)
+
+
+class SlowStore(MemoryMessageStore):
+    """Takes a message in, and is not done with it before `go_on` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.storing = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def append(self, message):
+        await super().append(message)
+        self.storing.set()
+        await self.go_on.wait()
+
+
+@pytest.fixture
+def store():
+    return MemoryMessageStore()
+
+
+@pytest.fixture
+def bus(store):
+    return LocalBus(store)
+
+
+@pytest.fixture
+def box(bus):
+    box = Box()
+    bus.register("helper", box)
+    return box
+
+
+@pytest.fixture
+def slow():
+    """A bus on a store that takes its time, and the mailbox `helper` on it."""
+    store = SlowStore()
+    bus, box = LocalBus(store), Box()
+    bus.register("helper", box)
+    return bus, store, box
+
+
+async def told(awaitable):
+    with pytest.raises(CaxtonError) as caught:
+        await awaitable
+    return caught.value
+
+
+async def asked(bus, box, request):
+    """A task that waits for the reply to a request which is in the mailbox by now."""
+    task = asyncio.create_task(bus.ask(request))
+    async with asyncio.timeout(DEADLINE):
+        while request not in box.got:
+            await asyncio.sleep(0)
+    return task
+
+
+class TestSend:
+    async def test_a_message_is_stored_before_it_is_delivered(self, bus, store, box):
+        request = a_request()
+        put = box.put
+
+        def checks(message, *, again=False):
+            assert store.find(message.id)
+            put(message, again=again)
+
+        box.put = checks
+        await bus.send(request)
+        assert box.got == [request]
+
+    async def test_one_for_memory_is_delivered_without_the_store(self, bus, store, box):
+        request = a_request(durability=Durability.MEMORY)
+        await bus.send(request)
+        assert box.got == [request]
+        assert store.find(request.id) is None
+
+    async def test_an_unknown_receiver_is_answered_with_the_nearest_and_nothing_is_stored(self, bus, store, box):
+        error = await told(bus.send(a_request(agent="helpre")))
+        assert error.code is Code.AGENT_NOT_FOUND
+        assert "'helper'" in error.hint
+        assert await store.accepted() == []
+
+    @pytest.mark.parametrize("code", [Code.MAILBOX_FULL, Code.AGENT_NOT_RUNNING])
+    async def test_what_the_mailbox_does_not_admit_is_not_accepted(self, bus, store, box, code):
+        box.refusal = CaxtonError(code, "on purpose")
+        assert (await told(bus.send(a_request()))).code is code
+        assert box.got == []
+        assert await store.accepted() == []
+
+    async def test_what_the_store_refuses_is_not_delivered(self, bus, store, box):
+        async def refuses(message):
+            raise CaxtonError(Code.STORAGE_FAILED, "on purpose")
+
+        store.append = refuses
+        assert (await told(bus.send(a_request()))).code is Code.STORAGE_FAILED
+        assert box.got == []
+
+    async def test_an_agent_reloaded_meanwhile_has_it_in_its_new_mailbox(self, slow):
+        bus, store, box = slow
+        sending = asyncio.create_task(bus.send(a_request()))
+        await store.storing.wait()
+        new = Box()
+        bus.register("helper", new)
+        store.go_on.set()
+        await sending
+        assert (len(box.got), len(new.got)) == (0, 1)
+
+    async def test_an_agent_gone_meanwhile_is_told_and_the_message_kept(self, slow):
+        bus, store, box = slow
+        asking = asyncio.create_task(bus.ask(a_request()))
+        await store.storing.wait()
+        bus.unregister("helper")
+        store.go_on.set()
+        assert (await told(asking)).code is Code.AGENT_NOT_FOUND
+        assert len(await store.accepted()) == 1
+        bus.register("helper", box)
+        assert await bus.redeliver("helper") == 1
+        assert len(box.again) == 1
+
+    async def test_an_agent_stopped_meanwhile_is_told_and_the_message_kept(self, slow):
+        bus, store, box = slow
+        asking = asyncio.create_task(bus.ask(a_request()))
+        await store.storing.wait()
+        box.refusal = CaxtonError(Code.AGENT_NOT_RUNNING, "on purpose")
+        store.go_on.set()
+        assert (await told(asking)).code is Code.AGENT_NOT_RUNNING
+        assert box.got == []
+        assert len(await store.accepted()) == 1
+
+    async def test_a_mailbox_filled_meanwhile_takes_what_was_accepted(self, slow):
+        bus, store, box = slow
+        sending = asyncio.create_task(bus.send(a_request()))
+        await store.storing.wait()
+        box.refusal = CaxtonError(Code.MAILBOX_FULL, "on purpose")
+        store.go_on.set()
+        await sending
+        assert len(box.got) == 1
+
+    async def test_a_sender_who_stops_waiting_has_it_delivered_all_the_same(self, slow):
+        bus, store, box = slow
+        sending = asyncio.create_task(bus.send(a_request()))
+        await store.storing.wait()
+        sending.cancel()
+        await asyncio.wait([sending])
+        assert sending.cancelled()
+        assert len(box.got) == 1
+
+
+class TestAsk:
+    async def test_the_reply_reaches_whoever_asked_and_is_stored_first(self, bus, store, box):
+        request = a_request()
+        asking = await asked(bus, box, request)
+        answer = an_answer(request)
+        await bus.settle(request, MessageState.SETTLED, answer)
+        assert store.reply_to(request.id) == answer
+        assert await asking == answer
+
+    async def test_a_failure_is_a_reply_too(self, bus, box):
+        request = a_request()
+        asking = await asked(bus, box, request)
+        await bus.settle(request, MessageState.FAILED, a_refusal(request))
+        assert (await asking).performative == "failure"
+
+    async def test_of_many_at_once_each_has_its_own(self, bus, box):
+        requests = [a_request() for _ in range(100)]
+        asking = [await asked(bus, box, request) for request in requests]
+        answers = {request.id: an_answer(request, request.id) for request in requests}
+        for request in reversed(requests):
+            await bus.settle(request, MessageState.SETTLED, answers[request.id])
+        assert await asyncio.gather(*asking) == [answers[request.id] for request in requests]
+
+    async def test_a_postponed_request_is_told_and_stays_accepted(self, bus, store, box):
+        request = a_request()
+        asking = await asked(bus, box, request)
+        bus.postpone(request, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
+        assert (await told(asking)).code is Code.SERVER_STOPPING
+        assert [one.message for one in await store.accepted()] == [request]
+
+    async def test_a_reply_that_nobody_waits_for_any_more_is_stored(self, bus, store, box):
+        request = a_request()
+        asking = await asked(bus, box, request)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await bus.settle(request, MessageState.SETTLED, an_answer(request))
+        bus.postpone(request, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
+        assert store.reply_to(request.id)
+
+    async def test_settling_twice_keeps_the_first_reply(self, bus, store, box):
+        request = a_request()
+        asking = await asked(bus, box, request)
+        first, second = an_answer(request), an_answer(request, "Another")
+        await bus.settle(request, MessageState.SETTLED, first)
+        await bus.settle(request, MessageState.SETTLED, second)
+        assert await asking == first
+        assert store.reply_to(request.id) == first
+
+    async def test_a_store_that_fails_to_settle_tells_nobody_a_reply(self, bus, store, box):
+        request = a_request()
+        asking = await asked(bus, box, request)
+
+        async def refuses(*_):
+            raise CaxtonError(Code.STORAGE_FAILED, "on purpose")
+
+        store.settle = refuses
+        assert (await told(bus.settle(request, MessageState.SETTLED, an_answer(request)))).code is Code.STORAGE_FAILED
+        assert not asking.done()
+        asking.cancel()
+
+    async def test_one_for_memory_is_answered_without_the_store(self, bus, store, box):
+        request = a_request(durability=Durability.MEMORY)
+        asking = await asked(bus, box, request)
+        await bus.settle(request, MessageState.SETTLED, an_answer(request))
+        assert (await asking).text == "Hi"
+        assert store.reply_to(request.id) is None
+
+
+class TestFollow:
+    async def test_all_followers_have_every_event_from_then_on_to_the_end(self, bus):
+        request = a_request(durability=Durability.MEMORY)
+        started = TurnStarted(request=request.id, agent="helper", conversation_id=request.conversation_id)
+        answer = an_answer(request)
+        bus.publish(started)
+        async with bus.follow(request.id) as first:
+            bus.publish(TextDelta(request=request.id, text="He"))
+            async with bus.follow(request.id) as second:
+                bus.publish(TextDelta(request="another", text="no"))
+                bus.publish(TextDelta(request=request.id, text="llo"))
+                await bus.settle(request, MessageState.SETTLED, answer)
+                end = [TextDelta(request=request.id, text="llo"), TurnEnded(request=request.id, reply=answer)]
+                assert [event async for event in second] == end
+            assert [event async for event in first] == [TextDelta(request=request.id, text="He"), *end]
+
+    async def test_being_postponed_is_an_end_too(self, bus):
+        request = a_request()
+        async with bus.follow(request.id) as events:
+            bus.postpone(request, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
+            (event,) = [event async for event in events]
+        assert isinstance(event, TurnPostponed)
+        assert event.error.code is Code.SERVER_STOPPING
+
+    async def test_nobody_follows_once_the_last_has_left(self, bus):
+        async with bus.follow("m"):
+            async with bus.follow("m"):
+                assert bus.followed("m")
+            assert bus.followed("m")
+        assert not bus.followed("m")
+
+    async def test_whoever_leaves_by_an_error_has_left(self, bus):
+        with pytest.raises(ZeroDivisionError):
+            async with bus.follow("m"):
+                raise ZeroDivisionError
+        assert not bus.followed("m")
+
+
+class TestRedeliver:
+    async def test_what_is_accepted_for_that_address_comes_again_in_order(self, bus, store, box):
+        mine = [a_request(str(number)) for number in range(5)]
+        for request in mine:
+            await store.append(request)
+            await store.append(a_request(agent="other"))
+        await store.settle(mine[2].id, MessageState.SETTLED, an_answer(mine[2]))
+        assert await bus.redeliver("helper") == 4
+        assert [message.text for message in box.again] == ["0", "1", "3", "4"]
+
+    async def test_one_answered_while_it_was_looked_for_does_not_come_again(self, bus, store, box):
+        request = a_request()
+        await store.append(request)
+        accepted = store.accepted
+
+        async def slowly():
+            found = await accepted()
+            await store.settle(request.id, MessageState.SETTLED, an_answer(request))
+            return found
+
+        store.accepted = slowly
+        assert await bus.redeliver("helper") == 0
+        assert box.again == []
+
+    async def test_a_repeated_delivery_is_counted(self, bus, store):
+        request = a_request()
+        await store.append(request)
+        assert [await bus.begin(request) for _ in range(3)] == [1, 2, 3]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["settle", "fail", "postpone"])), max_size=20)
+)
+async def test_whatever_becomes_of_requests_each_is_answered_or_still_accepted(fates):
+    store = MemoryMessageStore()
+    bus, boxes = LocalBus(store), {"one": Box(), "two": Box()}
+    for name, box in boxes.items():
+        bus.register(name, box)
+    requests = [a_request(agent=agent) for agent, _ in fates]
+    asking = [await asked(bus, boxes[request.receiver], request) for request in requests]
+    for request, (_, fate) in zip(requests, fates, strict=True):
+        if fate == "settle":
+            await bus.settle(request, MessageState.SETTLED, an_answer(request))
+        elif fate == "fail":
+            await bus.settle(request, MessageState.FAILED, a_refusal(request))
+        else:
+            bus.postpone(request, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    for request, (_, fate), outcome in zip(requests, fates, outcomes, strict=True):
+        assert (outcome == store.reply_to(request.id)) is (fate != "postpone")
+    postponed = [request for request, (_, fate) in zip(requests, fates, strict=True) if fate == "postpone"]
+    assert [one.message for one in await store.accepted()] == postponed
+    for name, box in boxes.items():
+        await bus.redeliver(name)
+        assert box.again == [request for request in postponed if request.receiver == name]
