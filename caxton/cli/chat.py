@@ -11,7 +11,7 @@ from caxton.cli.session import CaxtonCommand, Session, pass_session
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import ANONYMOUS, default_conversation
 from caxton.service.api import agents, conversations, messages
-from caxton.service.api.messages import Reply, ReplyDelta, ReplyStarted, SendMessage
+from caxton.service.api.messages import Reply, ReplyDelta, ReplyStarted, ReplyTool, SendMessage
 
 HELP = """\
 /history  what was said so far
@@ -94,6 +94,8 @@ class Chat:
                 elif isinstance(event, ReplyDelta) and not as_json:
                     click.echo(event.text, nl=False)
                     broken_off = True
+                elif isinstance(event, ReplyTool) and not as_json:
+                    click.echo(f"[{event.tool}]", err=True)
         except KeyboardInterrupt:
             click.echo("\n(stopped listening; the whole answer is kept in the history)", err=True)
             broken_off = False

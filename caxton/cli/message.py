@@ -6,8 +6,9 @@ import click
 
 from caxton.cli.complete import agent_name
 from caxton.cli.session import CaxtonGroup, Session, pass_session
+from caxton.domain.turn import ToolStep
 from caxton.service.api import messages
-from caxton.service.api.messages import ReplyDelta, SendMessage
+from caxton.service.api.messages import ReplyDelta, ReplyTool, SendMessage
 
 
 @click.group(cls=CaxtonGroup)
@@ -19,9 +20,17 @@ def message() -> None:
 @click.argument("agent", shell_complete=agent_name)
 @click.argument("text", required=False)
 @click.option("--conversation", help='The conversation to go on with; "new" begins another.')
+@click.option("--idempotency-key", metavar="KEY", help="Repeated with the same key, it is answered only once.")
 @click.option("--stream/--no-stream", default=None, help="Show the answer as it comes.  [default: on a terminal]")
 @pass_session
-def send(session: Session, agent: str, text: str | None, conversation: str | None, stream: bool | None) -> None:
+def send(
+    session: Session,
+    agent: str,
+    text: str | None,
+    conversation: str | None,
+    idempotency_key: str | None,
+    stream: bool | None,
+) -> None:
     """Send a message and print the answer. Without TEXT, or with "-", it is read from standard input."""
     if text in (None, "-"):
         if session.interactive:
@@ -29,7 +38,7 @@ def send(session: Session, agent: str, text: str | None, conversation: str | Non
         text = sys.stdin.read()
     if not text or not text.strip():
         raise click.UsageError("There is no text to send.")
-    body = SendMessage(text=text, conversation_id=conversation)
+    body = SendMessage(text=text, conversation_id=conversation, idempotency_key=idempotency_key)
     client = session.client()
     if stream is None:
         stream = session.interactive
@@ -37,6 +46,8 @@ def send(session: Session, agent: str, text: str | None, conversation: str | Non
         for event in client.stream(messages.SEND, path={"name": agent}, body=body):
             if isinstance(event, ReplyDelta):
                 click.echo(event.text, nl=False)
+            elif isinstance(event, ReplyTool):
+                click.echo(f"[{event.tool}]", err=True)
         click.echo()
         return
     from caxton.cli.waiting import waiting
@@ -118,11 +129,17 @@ def trace(session: Session, id: str) -> None:
                 ("prompt", f"{answer.prompt_tokens} tokens, {answer.left_out} earlier turns left out"),
                 ("error", answer.error.message if answer.error else None),
                 *((f"→ {part.role}", part.content.strip()) for part in answer.prompt),
+                *(("⚙ tool", f"{step.tool} {step.arguments}\n{_outcome(step)}") for step in answer.steps),
                 ("← reply", answer.reply.strip()),
             ],
         )
 
     session.show(answer, people)
+
+
+def _outcome(step: ToolStep) -> str:
+    how = f"failed ({step.error})" if step.error else "failed" if step.failed else "answered"
+    return f"{how} after {step.duration:.3f} s: {step.result.strip()}"
 
 
 def _line(text: str) -> str:

@@ -51,16 +51,35 @@ class ConversationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent keeps beyond a conversation, and how.
+
+    `workspace` names the space that agents of scope `workspace` share. Before a turn up to `recall_limit` memories of
+    `recall_tokens` tokens together are put into the prompt; `auto_store` keeps what the agent is told. `max_entries`,
+    `max_bytes` and `retention` (seconds) bound the space; None is no bound.
+    """
+
     enabled: bool = False
     scope: MemoryScope = MemoryScope.AGENT
+    workspace: str = "default"
+    auto_recall: bool = True
+    auto_store: bool = True
+    recall_limit: int = 5
+    recall_tokens: int = 400
+    max_entries: int | None = 10_000
+    max_bytes: int | None = None
+    retention: float | None = None
 
 
 class ResourceLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one agent: seconds a turn, bytes of memory, tool calls and turns at once."""
+    """Bounds of one agent: seconds a turn, bytes of memory, tool calls and turns at once.
+
+    `tool_rounds` is how often in one turn the model may call tools before it has to answer.
+    """
 
     max_execution_time: float = 60.0
     memory: int | None = None
     concurrent_tools: int = 4
+    tool_rounds: int = 8
     concurrent_turns: int = 4
 
 

@@ -36,6 +36,7 @@ class Code(StrEnum):
     DELIVERY_EXHAUSTED = "delivery_exhausted"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     EMBEDDING_INVALID = "embedding_invalid"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL = "internal"
     MAILBOX_FULL = "mailbox_full"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
@@ -76,6 +77,7 @@ class Code(StrEnum):
     TOOL_TIMEOUT = "tool_timeout"
     TURN_CRASHED = "turn_crashed"
     TURN_TIMEOUT = "turn_timeout"
+    USAGE_INVALID = "usage_invalid"
 
 
 class CodeInfo(msgspec.Struct, frozen=True):
@@ -151,6 +153,12 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_FAILED,
         "The embedding model answered with something else than the vectors asked for",
         "Check that the model named is an embedding model, and its dimension.",
+    ),
+    Code.IDEMPOTENCY_KEY_REUSED: CodeInfo(
+        422,
+        EXIT_USAGE,
+        "The idempotency key was used for another message",
+        "Repeat the message as it was, or give this one a key of its own.",
     ),
     Code.INTERNAL: CodeInfo(
         500, EXIT_FAILED, "A fault in Caxton", "The log has the details under the same trace id; please report it."
@@ -332,6 +340,9 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_FAILED,
         "The agent ran out of time",
         "Raise `max_execution_time` in the agent's `[resources]`, or ask for less.",
+    ),
+    Code.USAGE_INVALID: CodeInfo(
+        400, EXIT_USAGE, "The command is not written as it has to be", "`--help` after the command shows how."
     ),
 }
 

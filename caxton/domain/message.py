@@ -48,6 +48,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `id` is a UUIDv7, so ids sort by time of making; `created_at` and `reply_by` are seconds since the epoch, UTC;
     `content` is a JSON object (`{"text": …}` in a request). `receiver` is an agent's name or whoever asked.
+    `idempotency_key` is the same in all repeats of one message by its sender: the first that is stored counts.
     """
 
     id: str

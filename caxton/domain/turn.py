@@ -1,9 +1,11 @@
 """What happens while an agent answers: the events that stream out, and the trace that stays."""
 
+from typing import Any
+
 import msgspec
 
 from caxton.domain.completion import ChatMessage
-from caxton.domain.errors import ErrorReport
+from caxton.domain.errors import Code, ErrorReport
 from caxton.domain.message import Message
 
 
@@ -22,6 +24,26 @@ class TextDelta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
     text: str
 
 
+class ToolStarted(msgspec.Struct, frozen=True, kw_only=True, tag="tool"):
+    """The agent calls a tool."""
+
+    request: str
+    call: str
+    tool: str
+    arguments: dict[str, Any]
+
+
+class ToolEnded(msgspec.Struct, frozen=True, kw_only=True, tag="tool_result"):
+    """A tool answered, or failed: then `error` is its code, if it has one. `duration` is in seconds."""
+
+    request: str
+    call: str
+    tool: str
+    failed: bool
+    error: Code | None
+    duration: float
+
+
 class TurnEnded(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
     """The reply is there and stored: an inform, or a failure whose content has the error."""
 
@@ -36,7 +58,7 @@ class TurnPostponed(msgspec.Struct, frozen=True, kw_only=True, tag="postponed"):
     error: ErrorReport
 
 
-TurnEvent = TurnStarted | TextDelta | TurnEnded | TurnPostponed
+TurnEvent = TurnStarted | TextDelta | ToolStarted | ToolEnded | TurnEnded | TurnPostponed
 
 
 class ProviderFailure(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +66,29 @@ class ProviderFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: str
     error: ErrorReport
+
+
+class ToolStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool call of a turn: what the model wrote, and what it was given back.
+
+    Calls of the same `round` were made by one answer of the model, and at once. `duration` is in seconds.
+    """
+
+    round: int
+    tool: str
+    arguments: str
+    result: str
+    failed: bool = False
+    error: Code | None = None
+    duration: float = 0.0
+
+
+class Recalled(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory that was put into the prompt: its id, its text, and how well it fitted."""
+
+    id: str
+    text: str
+    score: float
 
 
 class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +109,8 @@ class TurnTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     waited: float = 0.0
     first_token: float | None = None
     fallbacks: tuple[ProviderFailure, ...] = ()
+    recalled: tuple[Recalled, ...] = ()
+    steps: tuple[ToolStep, ...] = ()
     duration: float = 0.0
     reply: str = ""
     error: ErrorReport | None = None

@@ -21,6 +21,8 @@ ASSUMED_CONTEXT = 8192
 """Tokens we take a model to hold when neither the agent's file nor the provider says."""
 RESERVED_SHARE = 4
 """A quarter of the window is kept for the answer where `max_tokens` does not say how long it may be."""
+BYTES_A_TOKEN = 3
+"""UTF-8 bytes that a token stands for at least, in most languages and models."""
 STRIDE = 0.6
 """Share of the budget that a cut leaves filled."""
 IMAGE_TOKENS = 1600
@@ -43,7 +45,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimate_tokens(messages: Sequence[ChatMessage]) -> int:
     """An estimate for models whose tokenizer is not at hand, on the careful side for most languages and models."""
-    return sum(-(-len(message.content.encode()) // 3) + 4 + IMAGE_TOKENS * len(message.images) for message in messages)
+    return sum(
+        -(-len(message.content.encode()) // BYTES_A_TOKEN) + 4 + IMAGE_TOKENS * len(message.images)
+        for message in messages
+    )
 
 
 def most_tokens(messages: Sequence[ChatMessage]) -> int:
@@ -66,15 +71,16 @@ class ContextWindow:
         history: Sequence[Exchange],
         text: str,
         images: tuple[Image, ...] = (),
+        overhead: int = 0,
         history_is_full: bool,
     ) -> Prompt:
         """The prompt for `text` after the stored `history`, oldest first.
 
-        `history_is_full` tells that the conversation goes back further than `history` does. CaxtonError
-        `context_too_long` where even the text alone does not fit.
+        `history_is_full` tells that the conversation goes back further than `history` does; `overhead` is what goes
+        out beside the messages, in tokens. CaxtonError `context_too_long` where even the text alone does not fit.
         """
         start = self._start(conversation_id, history, history_is_full)
-        budget = self._budget(agent, provider)
+        budget = max(1, self._budget(agent, provider) - overhead)
         given = [
             (ChatMessage(Role.USER, exchange.request.text), ChatMessage(Role.ASSISTANT, exchange.reply.text))
             for exchange in history[start:]
@@ -96,11 +102,17 @@ class ContextWindow:
         history: Sequence[ChatMessage],
         text: str,
         images: tuple[Image, ...] = (),
+        overhead: int = 0,
     ) -> Prompt:
         """The prompt for `text` after a conversation that the caller brought along."""
         exchanges = [(message,) for message in history]
         last = ChatMessage(Role.USER, text, images)
-        return await self._cut(agent, provider, exchanges, last, self._budget(agent, provider))
+        budget = max(1, self._budget(agent, provider) - overhead)
+        return await self._cut(agent, provider, exchanges, last, budget)
+
+    def room(self, agent: AgentDefinition, provider: Provider, used: int) -> int:
+        """Tokens that the window has left for the prompt once so many are in it."""
+        return max(0, self._budget(agent, provider) - used)
 
     def _start(self, conversation_id: str, history: Sequence[Exchange], history_is_full: bool) -> int:
         """Where to begin: at the last cut while it is within the history, else at the beginning or a new cut."""

@@ -23,6 +23,8 @@ BINARY = re.compile(
 FORM = "application/x-www-form-urlencoded"
 FORM_FIELD = re.compile(r"(?:text|sender|conversation_id)=")
 BYTE = re.compile(r" \(byte (\d+)\)$")
+IDEMPOTENCY_KEY = "idempotency-key"
+"""The header (draft-ietf-httpapi-idempotency-key-header) that may stand for the field of a message."""
 CARRIAGE_RETURN = re.compile(r"\\(?:r|u000[dD])")
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -39,7 +41,7 @@ async def read_body(request: Request, operation: Operation, largest: int, *, req
         case BodyKind.DEFINITION:
             return _definition(text)
         case BodyKind.MESSAGE:
-            return _message(text, media_type(request))
+            return _with_key(_message(text, media_type(request)), request.headers.get(IDEMPOTENCY_KEY))
         case _:
             return decode(text, operation.body)
 
@@ -115,6 +117,22 @@ def _message(text: str, declared: str) -> SendMessage:
             Code.BODY_INVALID, "The body is a form, which is not read here.", hint='Send JSON: {"text": "Hello"}.'
         )
     return SendMessage(text=text)
+
+
+def _with_key(message: SendMessage, header: str | None) -> SendMessage:
+    """The message with the key of the header, which the draft puts in quotes and most clients do not."""
+    if header is None:
+        return message
+    quoted = len(header) > 1 and header[0] == header[-1] == '"'
+    key = header[1:-1] if quoted else header
+    if message.idempotency_key not in (None, key):
+        raise Misfit(
+            Code.BODY_INVALID,
+            f"The body has the idempotency key {message.idempotency_key!r}, the header {key!r}.",
+            field="idempotency_key",
+            hint="Give one of the two.",
+        )
+    return msgspec.structs.replace(message, idempotency_key=key)
 
 
 def _definition(text: str) -> DefinitionText:

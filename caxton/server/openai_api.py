@@ -23,7 +23,7 @@ from caxton.server.openai_requests import ChatRequest, translate
 from caxton.server.paths import path_values
 from caxton.server.problems import answering, problem_headers
 from caxton.server.sse import event_stream
-from caxton.service.api.messages import Reply, ReplyDelta, ReplyEvent
+from caxton.service.api.messages import Reply, ReplyDelta, ReplyEvent, ReplyStarted
 
 STATUSES: Mapping[Code, tuple[int, str]] = {
     Code.AGENT_NOT_FOUND: (404, "model_not_found"),
@@ -124,8 +124,10 @@ async def _stream(request: Request, events: AsyncGenerator[ReplyEvent], asked: C
             whole = b"" if told else chunk({"content": event.text})
             last = whole + chunk({}, event.finish_reason)
             return last + _data({**head, "choices": [], "usage": _usage(event)}) if with_usage else last
-        head["id"] = f"chatcmpl-{event.in_reply_to}"
-        return chunk({"role": "assistant", "content": ""})
+        if isinstance(event, ReplyStarted):
+            head["id"] = f"chatcmpl-{event.in_reply_to}"
+            return chunk({"role": "assistant", "content": ""})
+        return b": the agent uses a tool\n\n"
 
     return await event_stream(request, events, encode, lambda error: _data(_worded(error)), b"data: [DONE]\n\n")
 

@@ -56,7 +56,7 @@ def _described(operation: Operation, path: str, index: int) -> dict[str, Any]:
 
 
 def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
-    """The parameters of path and query."""
+    """The parameters of path, query and headers."""
     found: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in PARAMETER.findall(path)
     ]
@@ -68,6 +68,9 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
             # A choice of words stands here itself: no component is made of what only a query has.
             named = definitions.get(field.pop("$ref", "").rpartition("/")[2], {})
             found.append({"name": name, "in": "query", "required": name in required, "schema": {**named, **field}})
+    if operation.body_kind is BodyKind.MESSAGE:
+        key = {"type": ["string", "null"], "default": None, "description": "The same as the body's `idempotency_key`."}
+        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     return found
 
 

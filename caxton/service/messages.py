@@ -10,7 +10,7 @@ from caxton.domain.message import Durability, Message, Performative
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.messages import MessageStore
-from caxton.domain.turn import TextDelta, TurnEnded, TurnPostponed, TurnStarted, TurnTrace
+from caxton.domain.turn import TextDelta, ToolEnded, ToolStarted, TurnEnded, TurnPostponed, TurnStarted, TurnTrace
 from caxton.runtime.images import read_image
 from caxton.runtime.supervisor import Supervisor
 from caxton.runtime.traces import Traces
@@ -21,12 +21,14 @@ from caxton.service.api.messages import (
     ReplyDelta,
     ReplyEvent,
     ReplyStarted,
+    ReplyTool,
+    ReplyToolResult,
     SendMessage,
 )
 
 NEW_CONVERSATION = "new"
 LONGEST_NAME = 200
-"""Characters that the name of a conversation or of a sender may have."""
+"""Characters that the name of a conversation or of a sender may have, and an idempotency key."""
 
 
 class MessageService:
@@ -57,7 +59,11 @@ class MessageService:
         """The reply as it comes. Raises before the first event what `send` raises before the turn."""
         request = self._request(name, body)
         async with self._bus.follow(request.id) as events:
-            await self._bus.send(request)
+            accepted = await self._bus.send(request)
+            if accepted.id != request.id:
+                for told in _told_again(_reply(await self._bus.answer(accepted))):
+                    yield told
+                return
             async for event in events:
                 match event:
                     case TurnStarted():
@@ -66,6 +72,16 @@ class MessageService:
                         )
                     case TextDelta():
                         yield ReplyDelta(text=event.text)
+                    case ToolStarted():
+                        yield ReplyTool(call=event.call, tool=event.tool, arguments=event.arguments)
+                    case ToolEnded():
+                        yield ReplyToolResult(
+                            call=event.call,
+                            tool=event.tool,
+                            failed=event.failed,
+                            error=event.error,
+                            duration=event.duration,
+                        )
                     case TurnEnded():
                         yield _reply(event.reply)
                     case TurnPostponed():
@@ -98,6 +114,11 @@ class MessageService:
             raise CaxtonError(Code.BODY_INVALID, "`text` is empty; an agent needs something to answer.")
         sender = _checked("sender", body.sender or ANONYMOUS)
         conversation = _checked("conversation_id", body.conversation_id or default_conversation(sender, name))
+        if body.idempotency_key is not None:
+            _checked("idempotency_key", body.idempotency_key)
+            if not body.idempotency_key or body.history is not None:
+                why = "is empty" if not body.idempotency_key else "does not go with `history`: nothing is stored then"
+                raise CaxtonError(Code.BODY_INVALID, f"`idempotency_key` {why}.", hint="Leave it out.")
         if conversation == NEW_CONVERSATION or (body.history is not None and not body.conversation_id):
             conversation = self._new_id()
         content: dict[str, object] = {"text": body.text}
@@ -115,6 +136,7 @@ class MessageService:
             conversation_id=conversation,
             created_at=self._clock.now(),
             content=content,
+            idempotency_key=body.idempotency_key,
             durability=Durability.STORED if body.history is None else Durability.MEMORY,
         )
 
@@ -142,3 +164,9 @@ def _reply(message: Message) -> Reply:
         },
         Reply,
     )
+
+
+def _told_again(reply: Reply) -> tuple[ReplyEvent, ...]:
+    """The events of a reply to a message that was sent before: its text in one piece."""
+    started = ReplyStarted(in_reply_to=reply.in_reply_to, agent=reply.agent, conversation_id=reply.conversation_id)
+    return (started, ReplyDelta(text=reply.text), reply)

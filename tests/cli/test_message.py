@@ -17,6 +17,11 @@ def test_an_answer_is_the_whole_reply_for_programs(caxton, agent):
     assert reply["provider"] == "scripted"
 
 
+def test_a_message_sent_again_with_its_key_is_answered_once(caxton, agent):
+    first, second = (caxton.json("message", "send", agent, "Hello", "--idempotency-key", "k") for _ in range(2))
+    assert first == second
+
+
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_the_text_may_come_from_standard_input(caxton, agent, arguments):
     assert caxton.out("message", "send", agent, *arguments, stdin="Two\nlines\n") == "echo: Two\nlines\n\n"

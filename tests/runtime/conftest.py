@@ -111,6 +111,8 @@ class Stage(SimpleNamespace):
             clock=self.clock,
             new_id=self.new_id,
             traces=self.traces,
+            tools=self.tools,
+            memory=self.memory,
         )
         return open_supervisor(
             bus=self.bus,
@@ -135,6 +137,8 @@ def stage() -> Stage:
         agents=MemoryAgentStore(),
         usage=MemoryUsageStore(),
         prices=NoPrices(),
+        tools=None,
+        memory=None,
         settings={},
         traces=Traces(),
         new_id=IdSource(clock),

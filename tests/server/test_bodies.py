@@ -55,6 +55,22 @@ def test_a_message_may_have_every_field(http, messages):
     )
 
 
+@pytest.mark.parametrize("header", ["a-key", '"a-key"'])
+@pytest.mark.parametrize("body", ["Hello", '{"text": "Hello"}', '{"text": "Hello", "idempotency_key": "a-key"}'])
+def test_an_idempotency_key_may_come_in_its_header(http, messages, body, header):
+    assert http.post(MESSAGE, content=body, headers={"idempotency-key": header}).status_code == 200
+    assert messages.last["body"] == SendMessage(text="Hello", idempotency_key="a-key")
+
+
+def test_two_idempotency_keys_that_differ_are_refused(http, messages):
+    body = {"text": "Hello", "idempotency_key": "one"}
+    answer = http.post(MESSAGE, json=body, headers={"idempotency-key": "two"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "body_invalid")
+    assert "'one'" in answer.json()["detail"]
+    assert "'two'" in answer.json()["detail"]
+    assert not messages.calls
+
+
 REFUSED = [
     ("nothing", {}, b"", 422, "body_invalid", "empty"),
     ("space", JSON, b" \n", 422, "body_invalid", "empty"),

@@ -61,7 +61,7 @@ class TestSend:
     async def test_an_empty_text_is_refused(self, running, text):
         assert (await told(running.ask(text))).code is Code.BODY_INVALID
 
-    @pytest.mark.parametrize("field", ["sender", "conversation_id"])
+    @pytest.mark.parametrize("field", ["sender", "conversation_id", "idempotency_key"])
     @pytest.mark.parametrize("value", ["x" * (LONGEST_NAME + 1), "two\nlines", "bell\x07", "half\ud800"])
     async def test_a_name_that_is_too_long_or_unprintable_is_refused(self, running, field, value):
         error = await told(running.ask("Hello", **{field: value}))
@@ -93,9 +93,10 @@ class TestSend:
         append = running.message_store.append
 
         async def slow(message):
-            await append(message)
+            stored = await append(message)
             storing.set()
             await go_on.wait()
+            return stored
 
         running.message_store.append = slow
         asking = asyncio.create_task(running.ask("Hello"))
@@ -111,9 +112,10 @@ class TestSend:
         append = running.message_store.append
 
         async def slow(message):
-            await append(message)
+            stored = await append(message)
             storing.set()
             await go_on.wait()
+            return stored
 
         running.message_store.append = slow
         asking = asyncio.create_task(running.ask("Hello"))
@@ -166,6 +168,54 @@ class TestStream:
             *(stream(running, f"text {number}", conversation_id=f"talk {number}") for number in range(50))
         )
         assert [events[-1].text for events in streams] == [f"echo: text {number}" for number in range(50)]
+
+
+class TestIdempotencyKey:
+    async def test_a_message_sent_again_has_the_first_reply_and_no_second_turn(self, running):
+        first = await running.ask("Hello", idempotency_key="k")
+        assert await running.ask("Hello", idempotency_key="k") == first
+        assert sent(running, await running.ask("Next")) == ["Hello", "echo: Hello", "Next"]
+
+    async def test_two_at_once_share_one_turn(self, running):
+        asking = [asyncio.create_task(running.ask("hold on", idempotency_key="k")) for _ in range(2)]
+        await running.model.held.wait()
+        running.model.let_go.set()
+        first, second = await asyncio.gather(*asking)
+        assert first == second
+        assert (await running.agents.show(name="helper")).activity.turns == 1
+
+    async def test_a_stream_of_one_sent_again_has_the_reply_in_one_piece(self, running):
+        first = await running.ask("Hello there", idempotency_key="k")
+        started, delta, reply = await stream(running, "Hello there", idempotency_key="k")
+        assert (started.in_reply_to, delta.text, reply) == (first.in_reply_to, "echo: Hello there", first)
+
+    async def test_the_key_is_known_to_the_next_server(self, house):
+        house.file()
+        async with house.opened():
+            first = await house.ask("Hello", idempotency_key="k")
+            asking = asyncio.create_task(house.ask("hold on", idempotency_key="other"))
+            await house.model.held.wait()
+        assert (await told(asking)).code is Code.SERVER_STOPPING
+        house.model.let_go.set()
+        async with house.opened():
+            assert await house.ask("Hello", idempotency_key="k") == first
+            assert (await house.ask("hold on", idempotency_key="other")).text == "echo: hold on"
+            assert len((await house.messages.list(name="helper")).messages) == 4
+
+    async def test_each_sender_has_keys_of_its_own(self, running):
+        first = await running.ask("Hello", idempotency_key="k")
+        assert (await running.ask("Hello", idempotency_key="k", sender="ada")).id != first.id
+
+    async def test_the_error_of_the_first_is_told_again(self, running):
+        for _ in range(2):
+            assert (await told(running.ask("crash", idempotency_key="k"))).code is Code.TURN_CRASHED
+        assert (await running.agents.show(name="helper")).activity.turns == 1
+
+    @pytest.mark.parametrize("fields", [{"idempotency_key": ""}, {"idempotency_key": "k", "history": ()}])
+    async def test_a_key_that_could_not_hold_is_refused(self, running, fields):
+        error = await told(running.ask("Hello", **fields))
+        assert error.code is Code.BODY_INVALID
+        assert "idempotency_key" in error.message
 
 
 class TestDelivery:

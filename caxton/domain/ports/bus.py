@@ -33,11 +33,14 @@ class Bus(Protocol):
 
     def unregister(self, address: str) -> None: ...
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Message:
         """Accept a message: once this returns it is stored (unless `durability` is memory) and delivered.
 
+        What is returned is that message; or, where its sender has sent the receiver one with the same
+        `idempotency_key` before, the earlier one, and this one is neither stored nor delivered.
+
         CaxtonError `agent_not_found`, `agent_not_running`, `mailbox_full` or `storage_failed` where it was not
-        accepted.
+        accepted, `idempotency_key_reused` where the earlier one said something else.
         """
         ...
 
@@ -70,8 +73,12 @@ class Bus(Protocol):
         ...
 
     async def ask(self, message: Message) -> Message:
-        """Send a message and wait for its reply (an inform or a failure).
+        """Send a message and wait for its reply (an inform or a failure), that of the earlier one where `send` says so.
 
         Raises what `send` raises, and the error of a postponed turn. Cancelling the wait does not stop the turn.
         """
+        ...
+
+    async def answer(self, request: Message) -> Message:
+        """The reply to a stored request, at once where it is there already; raises the error of a postponed turn."""
         ...

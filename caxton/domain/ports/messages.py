@@ -8,8 +8,16 @@ from caxton.domain.message import Conversation, Exchange, Message, MessageState,
 class MessageStore(Protocol):
     """Keeps messages and, through them, the history of conversations. Acknowledged means durable."""
 
-    async def append(self, message: Message) -> None:
-        """Store an accepted message. A second one with the same id is left as the first was."""
+    async def append(self, message: Message) -> Message:
+        """Store an accepted message; the one that is stored.
+
+        A second one with the same id is left as the first was. So is one whose sender has sent its receiver another
+        with the same `idempotency_key`: nothing is stored then, and that other one returned.
+        """
+        ...
+
+    def keyed(self, *, receiver: str, sender: str, key: str) -> Message | None:
+        """The stored message of that sender to that receiver with this idempotency key."""
         ...
 
     async def begin(self, message_id: str) -> int:

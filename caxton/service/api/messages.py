@@ -18,6 +18,9 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Without `conversation_id` it goes on in the one conversation that `sender` and the agent have; `"new"` begins
     another. `history` replaces the stored conversation by the caller's own, and then nothing is stored. `images` are
     data URLs (`data:image/png;base64,…`) that the model is shown with the text; later turns have the text alone.
+
+    With an `idempotency_key` a message that is sent again by the same sender is not answered again: the reply is that
+    to the first one, or its error, for as long as the first one is kept. It does not go with `history`.
     """
 
     text: str
@@ -25,6 +28,15 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     sender: str | None = None
     history: tuple[ChatMessage, ...] | None = None
     images: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+
+
+class ToolUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call of a turn, in short; `duration` is in seconds."""
+
+    tool: str
+    failed: bool
+    duration: float
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +58,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     duration: float
     created_at: float
     fallbacks: tuple[ProviderFailure, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
     data: Any = None
 
 
@@ -63,8 +76,26 @@ class ReplyDelta(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-ReplyEvent = ReplyStarted | ReplyDelta | Reply
-"""What a streamed reply consists of: one start, deltas, one whole reply; an error ends it early."""
+class ReplyTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A `tool` event of a streamed reply: the agent calls a tool."""
+
+    call: str
+    tool: str
+    arguments: dict[str, Any]
+
+
+class ReplyToolResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A `tool_result` event: the tool answered, or failed, with the code of an error if it has one; `duration` in s."""
+
+    call: str
+    tool: str
+    failed: bool
+    error: Code | None
+    duration: float
+
+
+ReplyEvent = ReplyStarted | ReplyDelta | ReplyTool | ReplyToolResult | Reply
+"""What a streamed reply consists of: one start, deltas and tool calls, one whole reply; an error ends it early."""
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,13 +151,20 @@ SEND = Operation(
     response=Reply,
     body=SendMessage,
     body_kind=BodyKind.MESSAGE,
-    events={"start": ReplyStarted, "delta": ReplyDelta, "reply": Reply},
+    events={
+        "start": ReplyStarted,
+        "delta": ReplyDelta,
+        "tool": ReplyTool,
+        "tool_result": ReplyToolResult,
+        "reply": Reply,
+    },
     aliases=("/agents/{name}/messages",),
     errors=(
         Code.AGENT_NOT_FOUND,
         Code.AGENT_NOT_RUNNING,
         Code.BODY_TOO_LARGE,
         Code.CONTEXT_TOO_LONG,
+        Code.IDEMPOTENCY_KEY_REUSED,
         Code.MAILBOX_FULL,
         Code.PROVIDER_AUTHENTICATION,
         Code.PROVIDER_QUOTA,

@@ -1,0 +1,87 @@
+"""What an agent remembers, found for a turn and kept after it."""
+
+import logging
+from collections.abc import Sequence
+
+from caxton.domain.agent import AgentDefinition, MemoryScope
+from caxton.domain.errors import CaxtonError
+from caxton.domain.memory import MemoryFilter, MemoryHit, MemoryLimits, MemoryQuery, MemorySpace, NewMemory
+from caxton.domain.message import Message
+from caxton.domain.ports.memory import Memory
+from caxton.domain.turn import Recalled
+from caxton.runtime.window import BYTES_A_TOKEN
+
+log = logging.getLogger(__name__)
+
+HEADING = "What you remember, from earlier conversations:"
+TAG = "conversation"
+"""Marks what was stored by itself, out of conversations."""
+
+
+class Recall:
+    """Recalls before a turn and stores after it, as the agent's `[memory]` says."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def find(self, agent: AgentDefinition, request: Message) -> tuple[Recalled, ...]:
+        """What fits the request best, within the agent's budget; nothing where memory fails, which is logged."""
+        options = agent.memory
+        if not (options.enabled and options.auto_recall and request.text.strip()):
+            return ()
+        query = MemoryQuery(
+            text=request.text,
+            filter=MemoryFilter(spaces=(space_of(agent, request),)),
+            limit=options.recall_limit,
+        )
+        try:
+            found = await self._memory.search(query)
+        except CaxtonError as error:
+            log.warning("agent %s answers without its memory: %s", agent.name, error)
+            return ()
+        if found.warning:
+            log.warning("agent %s: %s", agent.name, found.warning)
+        hits = _within(found.hits, options.recall_tokens * BYTES_A_TOKEN)
+        if hits:
+            await self._memory.used([hit.entry.id for hit in hits])
+        return tuple(Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in hits)
+
+    async def store(self, agent: AgentDefinition, request: Message) -> None:
+        """Keep what was said to the agent, if it is to; a failure is logged and takes the reply from nobody."""
+        options = agent.memory
+        if not (options.enabled and options.auto_store and request.text.strip()):
+            return
+        new = NewMemory(value=request.text, tags=(TAG,), subject=request.sender, source=request.id)
+        limits = MemoryLimits(max_entries=options.max_entries, max_bytes=options.max_bytes, max_age=options.retention)
+        try:
+            await self._memory.remember(space_of(agent, request), [new], limits=limits)
+        except CaxtonError as error:
+            log.warning("agent %s could not remember message %s: %s", agent.name, request.id, error)
+
+
+def space_of(agent: AgentDefinition, request: Message) -> MemorySpace:
+    """Where the agent remembers in this conversation."""
+    match agent.memory.scope:
+        case MemoryScope.AGENT:
+            return MemorySpace(scope=MemoryScope.AGENT, owner=agent.name)
+        case MemoryScope.WORKSPACE:
+            return MemorySpace(scope=MemoryScope.WORKSPACE, owner=agent.memory.workspace)
+        case MemoryScope.GLOBAL:
+            return MemorySpace(scope=MemoryScope.GLOBAL)
+        case MemoryScope.SESSION:
+            return MemorySpace(scope=MemoryScope.SESSION, owner=request.conversation_id)
+
+
+def in_words(recalled: Sequence[Recalled]) -> str:
+    """What was recalled as the model reads it; empty where nothing was."""
+    return "\n".join([HEADING, *(f"- {one.text}" for one in recalled)]) if recalled else ""
+
+
+def _within(hits: Sequence[MemoryHit], budget: int) -> list[MemoryHit]:
+    """The best hits that fit into so many bytes together; one that is too long is passed over."""
+    kept, left = [], budget
+    for hit in hits:
+        if (size := len(hit.entry.text.encode())) <= left:
+            kept.append(hit)
+            left -= size
+    return kept
