@@ -25,6 +25,7 @@ from caxton.providers.prices import KnownPrices
 from caxton.providers.registry import open_providers
 from caxton.runtime.ledger import open_ledger
 from caxton.runtime.models import LanguageModels
+from caxton.runtime.summaries import open_summaries
 from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
@@ -83,8 +84,18 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             open_ledger(store=usage, prices=KnownPrices(settings.providers), clock=clock)
         )
         models = LanguageModels(providers=providers, settings=settings.providers, ledger=ledger, clock=clock)
+        summaries = await stack.enter_async_context(
+            open_summaries(store=store, providers=providers, models=models, clock=clock)
+        )
         turns = TurnLoop(
-            bus=bus, store=store, providers=providers, models=models, clock=clock, new_id=new_id, traces=traces
+            bus=bus,
+            store=store,
+            providers=providers,
+            models=models,
+            clock=clock,
+            new_id=new_id,
+            traces=traces,
+            summaries=summaries,
         )
         supervisor = await stack.enter_async_context(
             open_supervisor(

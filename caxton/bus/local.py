@@ -27,16 +27,14 @@ class LocalBus:
     def unregister(self, address: str) -> None:
         self._mailboxes.pop(address, None)
 
-    async def send(self, message: Message) -> None:
-        self._mailbox(message.receiver).admit()
-        if message.durability is Durability.STORED:
-            try:
-                await self._store.append(message)
-            except asyncio.CancelledError:
-                # What the store was given it keeps, whether or not somebody waits: so it is answered like any other.
-                self._deliver(message)
-                raise
-        self._deliver(message)
+    async def send(self, message: Message) -> Message:
+        key = message.idempotency_key
+        if key is None:
+            return await self._accept(message)
+        if earlier := self._store.keyed(receiver=message.receiver, sender=message.sender, key=key):
+            return self._repeated(message, earlier)
+        # Shielded: who stops waiting does not know whether his was the first with its key, and so to be delivered.
+        return await asyncio.shield(self._accept(message))
 
     async def redeliver(self, address: str) -> int:
         stored = [one.message for one in await self._store.accepted() if one.message.receiver == address]
@@ -86,10 +84,50 @@ class LocalBus:
         waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[message.id] = waiting
         try:
-            await self.send(message)
-            return await waiting
+            accepted = await self.send(message)
+            return await waiting if accepted.id == message.id else await self.answer(accepted)
         finally:
             del self._waiting[message.id]
+
+    async def answer(self, request: Message) -> Message:
+        async with self.follow(request.id) as events:
+            # Looked up once it is followed, so that no reply falls between the two.
+            if reply := self._store.reply_to(request.id):
+                return reply
+            async for event in events:
+                if isinstance(event, TurnEnded):
+                    return event.reply
+                if isinstance(event, TurnPostponed):
+                    raise event.error.error()
+        raise AssertionError("what is followed ends")
+
+    async def _accept(self, message: Message) -> Message:
+        self._mailbox(message.receiver).admit()
+        if message.durability is Durability.STORED:
+            try:
+                accepted = await self._store.append(message)
+            except asyncio.CancelledError:
+                # What the store was given it keeps, whether or not somebody waits: so it is answered like any other.
+                self._deliver(message)
+                raise
+            if accepted.id != message.id:
+                return self._repeated(message, accepted)
+        self._deliver(message)
+        return message
+
+    def _repeated(self, message: Message, earlier: Message) -> Message:
+        """The message that this one repeats; delivered again where it has no reply and no mailbox has it in hand."""
+        if message.content != earlier.content:
+            raise CaxtonError(
+                Code.IDEMPOTENCY_KEY_REUSED,
+                f"{message.sender!r} has sent {message.receiver!r} another message with the idempotency key "
+                f"{message.idempotency_key!r}.",
+            )
+        if self._is_accepted(earlier):
+            mailbox = self._mailbox(earlier.receiver)
+            mailbox.admit()
+            mailbox.put(earlier, again=True)
+        return earlier
 
     def _deliver(self, message: Message) -> None:
         """Leave an accepted message in its mailbox, as it is by now: storing took time.

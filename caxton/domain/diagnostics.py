@@ -37,9 +37,14 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def location(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
+    @property
+    def headline(self) -> str:
+        """The diagnostic in a line, as a log has it: location, severity, code and message."""
+        return f"{self.location}: {self.severity}[{self.code}]: {self.message}"
+
     def render(self) -> str:
         """The diagnostic as a person reads it: location, message, the line with a caret, the hint."""
-        parts = [f"{self.location}: {self.severity}[{self.code}]: {self.message}"]
+        parts = [self.headline]
         if self.source and self.column:
             number = str(self.line)
             # A tab stays a tab, so that the caret stands below its character whatever the tab's width is.

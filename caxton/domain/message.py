@@ -100,6 +100,16 @@ class Exchange(msgspec.Struct, frozen=True):
     reply: Message
 
 
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said in a conversation with an agent, in short, up to and with the reply whose id is `upto`."""
+
+    conversation_id: str
+    agent: str
+    text: str
+    upto: str
+    created_at: float
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation in one line: its id, who takes part, how long it is, when it began and last went on."""
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from caxton.domain.agent import AgentDefinition
+from caxton.domain.agent import AgentDefinition, ContextStrategy
 from caxton.domain.completion import (
     ChatMessage,
     Completion,
@@ -26,6 +26,7 @@ from caxton.domain.turn import TextDelta
 from caxton.runtime.images import images_in
 from caxton.runtime.models import LanguageModels, ModelCall
 from caxton.runtime.recall import in_words
+from caxton.runtime.summaries import Summaries
 from caxton.runtime.toolbox import WARNING, Toolbox, open_toolbox
 from caxton.runtime.turn_state import Turn
 from caxton.runtime.window import BYTES_A_TOKEN, ContextWindow, Prompt, estimate_tokens
@@ -46,6 +47,7 @@ class Answering:
         models: LanguageModels,
         clock: Clock,
         new_id: IdSource,
+        summaries: Summaries,
         tools: Tools | None,
     ) -> None:
         self._bus = bus
@@ -54,6 +56,7 @@ class Answering:
         self._models = models
         self._clock = clock
         self._new_id = new_id
+        self._summaries = summaries
         self._tools = tools
         self._window = ContextWindow()
 
@@ -142,9 +145,13 @@ class Answering:
             return await self._window.given(
                 agent, provider, history=history, text=text, images=images, overhead=overhead
             )
+        if agent.conversation.strategy is ContextStrategy.SUMMARIZE and (
+            summary := self._summaries.find(request.conversation_id, agent.name)
+        ):
+            agent = msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{summary}")
         limit = agent.conversation.max_turns
         stored = self._store.history(request.conversation_id, agent.name, limit)
-        return await self._window.fit(
+        prompt = await self._window.fit(
             agent,
             provider,
             conversation_id=request.conversation_id,
@@ -154,6 +161,8 @@ class Answering:
             overhead=overhead,
             history_is_full=len(stored) == limit,
         )
+        turn.fallen = tuple(stored[: prompt.left_out])
+        return prompt
 
     def _user_text(self, turn: Turn, agent: AgentDefinition) -> str:
         """The request as the model reads it.

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from caxton.domain.agent import AgentDefinition, MemoryScope
+from caxton.domain.agent import AgentDefinition, ContextStrategy, MemoryScope
 from caxton.domain.errors import CaxtonError
 from caxton.domain.memory import MemoryFilter, MemoryHit, MemoryLimits, MemoryQuery, MemorySpace, NewMemory
-from caxton.domain.message import Message
+from caxton.domain.message import Exchange, Message
 from caxton.domain.ports.memory import Memory
 from caxton.domain.turn import Recalled
 from caxton.runtime.window import BYTES_A_TOKEN
@@ -26,14 +26,11 @@ class Recall:
 
     async def find(self, agent: AgentDefinition, request: Message) -> tuple[Recalled, ...]:
         """What fits the request best, within the agent's budget; nothing where memory fails, which is logged."""
-        options = agent.memory
-        if not (options.enabled and options.auto_recall and request.text.strip()):
+        spaces = _spaces(agent, request)
+        if not (spaces and request.text.strip()):
             return ()
-        query = MemoryQuery(
-            text=request.text,
-            filter=MemoryFilter(spaces=(space_of(agent, request),)),
-            limit=options.recall_limit,
-        )
+        options = agent.memory
+        query = MemoryQuery(text=request.text, filter=MemoryFilter(spaces=spaces), limit=options.recall_limit)
         try:
             found = await self._memory.search(query)
         except CaxtonError as error:
@@ -45,6 +42,29 @@ class Recall:
         if hits:
             await self._memory.used([hit.entry.id for hit in hits])
         return tuple(Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in hits)
+
+    async def persist(self, agent: AgentDefinition, request: Message, fallen: Sequence[Exchange]) -> None:
+        """Keep the exchanges that fell out of a conversation's window, those that are not kept yet."""
+        space = conversation_space(request)
+        try:
+            new: list[NewMemory] = []
+            for exchange in reversed(fallen):
+                if await self._memory.get(space, exchange.request.id):
+                    break  # and so all before it
+                text = f"{exchange.request.sender}: {exchange.request.text}\n{agent.name}: {exchange.reply.text}"
+                new.append(
+                    NewMemory(
+                        value=text,
+                        key=exchange.request.id,
+                        tags=(TAG,),
+                        subject=exchange.request.sender,
+                        source=exchange.request.id,
+                    )
+                )
+            if new:
+                await self._memory.remember(space, new[::-1])
+        except CaxtonError as error:
+            log.warning("agent %s could not keep what left its window: %s", agent.name, error)
 
     async def store(self, agent: AgentDefinition, request: Message) -> None:
         """Keep what was said to the agent, if it is to; a failure is logged and takes the reply from nobody."""
@@ -59,6 +79,21 @@ class Recall:
             log.warning("agent %s could not remember message %s: %s", agent.name, request.id, error)
 
 
+def _spaces(agent: AgentDefinition, request: Message) -> tuple[MemorySpace, ...]:
+    """Where to look before a turn."""
+    spaces = []
+    if agent.memory.enabled and agent.memory.auto_recall:
+        spaces.append(space_of(agent, request))
+    if agent.conversation.strategy is ContextStrategy.PERSIST:
+        spaces.append(conversation_space(request))
+    return tuple(dict.fromkeys(spaces))
+
+
+def conversation_space(request: Message) -> MemorySpace:
+    """Where a conversation's own past lies."""
+    return MemorySpace(scope=MemoryScope.SESSION, owner=request.conversation_id)
+
+
 def space_of(agent: AgentDefinition, request: Message) -> MemorySpace:
     """Where the agent remembers in this conversation."""
     match agent.memory.scope:
@@ -69,7 +104,7 @@ def space_of(agent: AgentDefinition, request: Message) -> MemorySpace:
         case MemoryScope.GLOBAL:
             return MemorySpace(scope=MemoryScope.GLOBAL)
         case MemoryScope.SESSION:
-            return MemorySpace(scope=MemoryScope.SESSION, owner=request.conversation_id)
+            return conversation_space(request)
 
 
 def in_words(recalled: Sequence[Recalled]) -> str:

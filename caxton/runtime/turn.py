@@ -5,7 +5,7 @@ import logging
 
 import msgspec
 
-from caxton.domain.agent import AgentDefinition
+from caxton.domain.agent import AgentDefinition, ContextStrategy
 from caxton.domain.completion import Completion
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
@@ -20,6 +20,7 @@ from caxton.domain.turn import ProviderFailure, TurnStarted
 from caxton.runtime.answering import Answering
 from caxton.runtime.models import LanguageModels
 from caxton.runtime.recall import Recall
+from caxton.runtime.summaries import Summaries
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn_state import Turn
 
@@ -42,13 +43,22 @@ class TurnLoop:
         clock: Clock,
         new_id: IdSource,
         traces: Traces,
+        summaries: Summaries,
         tools: Tools | None = None,
         memory: Memory | None = None,
     ) -> None:
         self._bus = bus
         self._answering = Answering(
-            bus=bus, store=store, providers=providers, models=models, clock=clock, new_id=new_id, tools=tools
+            bus=bus,
+            store=store,
+            providers=providers,
+            models=models,
+            clock=clock,
+            new_id=new_id,
+            summaries=summaries,
+            tools=tools,
         )
+        self._summaries = summaries
         self._recall = Recall(memory) if memory else None
         self._providers = providers
         self._clock = clock
@@ -78,8 +88,7 @@ class TurnLoop:
         except CaxtonError as error:
             return self._failure(turn, error)
         self._traces.keep(turn.trace(model=completion.model, reply=completion.text))
-        if self._recall:
-            await self._recall.store(agent, request)
+        await self._keep(turn)
         return self.reply(request, Performative.INFORM, _content(turn, completion))
 
     def reply(self, request: Message, performative: Performative, content: dict[str, object]) -> Message:
@@ -104,6 +113,17 @@ class TurnLoop:
     def _failure(self, turn: Turn, error: CaxtonError) -> Message:
         self._traces.keep(turn.trace(error=error.report()))
         return self.failed(turn.request, error)
+
+    async def _keep(self, turn: Turn) -> None:
+        """Let what was said, and what fell out of the window, be found again, as the agent wants it."""
+        agent, request = turn.agent, turn.request
+        if self._recall:
+            await self._recall.store(agent, request)
+        match agent.conversation.strategy:
+            case ContextStrategy.SUMMARIZE if turn.fallen:
+                self._summaries.add(agent, request.conversation_id, turn.fallen)
+            case ContextStrategy.PERSIST if turn.fallen and self._recall:
+                await self._recall.persist(agent, request, turn.fallen)
 
     async def _answer(self, turn: Turn) -> Completion:
         """The completion of the first of the agent's providers that gives one; else the error of the last."""

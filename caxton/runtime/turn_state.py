@@ -5,7 +5,7 @@ import time
 from caxton.domain.agent import AgentDefinition
 from caxton.domain.completion import Completion, Usage
 from caxton.domain.errors import ErrorReport
-from caxton.domain.message import Message
+from caxton.domain.message import Exchange, Message
 from caxton.domain.turn import ProviderFailure, Recalled, ToolStep, TurnTrace
 from caxton.runtime.window import Prompt
 
@@ -21,6 +21,8 @@ class Turn:
         self.provider = ""
         self.prompt = NOTHING
         self.fallbacks: tuple[ProviderFailure, ...] = ()
+        self.fallen: tuple[Exchange, ...] = ()
+        """The exchanges of the conversation that the window had no room for, oldest first."""
         self.recalled: tuple[Recalled, ...] = ()
         self.steps: tuple[ToolStep, ...] = ()
         self.first_token: float | None = None

@@ -9,7 +9,7 @@ import msgspec
 from caxton.domain.agent import AgentRecord, DesiredState, Source
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import LifecycleEvent
-from caxton.domain.message import Conversation, Exchange, Message, MessageState, Performative, StoredMessage
+from caxton.domain.message import Conversation, Exchange, Message, MessageState, Performative, StoredMessage, Summary
 from caxton.domain.usage import ModelUse, UsageBy, UsageSum
 
 T = TypeVar("T")
@@ -21,10 +21,20 @@ class MemoryMessageStore:
     def __init__(self) -> None:
         self._stored: dict[str, StoredMessage] = {}
         self._agents: dict[str, str] = {}
+        self._summaries: dict[tuple[str, str], Summary] = {}
         """Of each message's id the agent that it is to, or the reply of."""
 
-    async def append(self, message: Message) -> None:
+    async def append(self, message: Message) -> Message:
+        key = message.idempotency_key
+        if key is not None and (earlier := self.keyed(receiver=message.receiver, sender=message.sender, key=key)):
+            return earlier
         self._add(message, MessageState.ACCEPTED, message.receiver)
+        return message
+
+    def keyed(self, *, receiver: str, sender: str, key: str) -> Message | None:
+        wanted = (receiver, sender, key)
+        messages = (stored.message for stored in self._stored.values())
+        return next((one for one in messages if (one.receiver, one.sender, one.idempotency_key) == wanted), None)
 
     async def begin(self, message_id: str) -> int:
         stored = self._stored.get(message_id)
@@ -84,11 +94,20 @@ class MemoryMessageStore:
             updated_at=talk[-1].created_at,
         )
 
+    def summary(self, conversation_id: str, agent: str) -> Summary | None:
+        return self._summaries.get((conversation_id, agent))
+
+    async def summarize(self, summary: Summary) -> None:
+        self._summaries[summary.conversation_id, summary.agent] = summary
+
     async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
         chosen = self._chosen(agent, conversation_id)
         doomed = [stored.message.id for stored in chosen if stored.state is not MessageState.ACCEPTED]
         for message_id in doomed:
             del self._stored[message_id]
+        for place in [*self._summaries]:
+            if conversation_id in (None, place[0]) and agent in (None, place[1]):
+                del self._summaries[place]
         return len(doomed)
 
     def _add(self, message: Message, state: MessageState, agent: str) -> None:

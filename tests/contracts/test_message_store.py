@@ -9,7 +9,7 @@ from support.messages import a_refusal, a_request, accepted, an_answer, texts
 
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.domain.errors import CaxtonError, Code
-from caxton.domain.message import Conversation, Durability, Exchange, Message, MessageState, Performative
+from caxton.domain.message import Conversation, Durability, Exchange, Message, MessageState, Performative, Summary
 from caxton.domain.ports.messages import MessageStore
 from caxton.storage.database import open_database
 from caxton.testing.memory import MemoryMessageStore
@@ -74,6 +74,45 @@ class TestAppend:
         await store.append(done.request)
         assert store.find(done.request.id).state is MessageState.SETTLED
         assert await store.accepted() == []
+
+    async def test_a_message_is_returned_as_it_was_stored(self, store):
+        message = a_request(idempotency_key="k")
+        assert await store.append(message) == message
+        assert await store.append(message) == message
+
+    async def test_a_second_message_with_the_same_key_is_not_stored_and_the_first_returned(self, store):
+        first, second = a_request("first", idempotency_key="k"), a_request("second", idempotency_key="k")
+        assert store.keyed(receiver="helper", sender="user", key="k") is None
+        await store.append(first)
+        assert await store.append(second) == first
+        assert store.keyed(receiver="helper", sender="user", key="k") == first
+        assert store.find(second.id) is None
+        assert store.conversation("user:helper").messages == 1
+
+    async def test_a_key_is_that_of_one_sender_and_one_receiver(self, store):
+        messages = [
+            a_request(idempotency_key="k"),
+            a_request(idempotency_key="k", sender="ada"),
+            a_request(idempotency_key="k", agent="other"),
+            a_request(idempotency_key="another"),
+            a_request(),
+            a_request(),
+        ]
+        for message in messages:
+            assert await store.append(message) == message
+        assert len(await store.accepted()) == len(messages)
+
+    async def test_of_many_at_once_with_one_key_one_is_stored(self, store):
+        messages = [a_request(str(number), idempotency_key="k") for number in range(50)]
+        stored = await asyncio.gather(*(store.append(message) for message in messages))
+        assert {one.id for one in stored} == {one.message.id for one in await store.accepted()} == {messages[0].id}
+
+    async def test_a_key_is_free_again_once_its_message_is_erased(self, store):
+        first, second = a_request("first", idempotency_key="k"), a_request("second", idempotency_key="k")
+        await store.append(first)
+        await store.settle(first.id, MessageState.SETTLED, an_answer(first))
+        await store.erase(conversation_id="user:helper")
+        assert await store.append(second) == second
 
     async def test_many_at_once_are_all_stored_and_counted(self, store):
         messages = [a_request(str(number), conversation_id=f"c{number % 7}") for number in range(210)]
@@ -338,3 +377,37 @@ class TestErase:
         assert await store.erase(conversation_id="nothing") == 0
         assert await store.erase(agent="nobody") == 0
         assert store.history("user:helper", "helper", 9) == [kept]
+
+
+class TestSummaries:
+    def summary(self, text: str = "They met.", conversation: str = "c", agent: str = "helper") -> Summary:
+        return Summary(conversation_id=conversation, agent=agent, text=text, upto="m1", created_at=1.5)
+
+    async def test_there_is_none_at_first(self, store):
+        assert store.summary("c", "helper") is None
+
+    async def test_the_newest_takes_the_place_of_the_one_before(self, store):
+        await store.summarize(self.summary("They met."))
+        await store.summarize(self.summary("They met and parted."))
+        assert store.summary("c", "helper") == self.summary("They met and parted.")
+
+    async def test_each_conversation_and_each_agent_has_its_own(self, store):
+        for conversation, agent in (("c", "helper"), ("d", "helper"), ("c", "other")):
+            await store.summarize(self.summary(f"{conversation} {agent}", conversation, agent))
+        assert store.summary("d", "helper").text == "d helper"
+        assert store.summary("c", "other").text == "c other"
+
+    @pytest.mark.parametrize(
+        ("erased", "left"),
+        [
+            ({"conversation_id": "c"}, {("d", "helper")}),
+            ({"agent": "helper"}, {("c", "other")}),
+            ({"conversation_id": "c", "agent": "other"}, {("c", "helper"), ("d", "helper")}),
+        ],
+    )
+    async def test_what_is_erased_is_in_no_summary_either(self, store, erased, left):
+        places = {("c", "helper"), ("d", "helper"), ("c", "other")}
+        for conversation, agent in places:
+            await store.summarize(self.summary("x", conversation, agent))
+        await store.erase(**erased)
+        assert {place for place in places if store.summary(*place)} == left

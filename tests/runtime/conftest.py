@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,8 @@ from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Message, Performative
 from caxton.runtime.ledger import Ledger
 from caxton.runtime.models import LanguageModels
-from caxton.runtime.supervisor import open_supervisor
+from caxton.runtime.summaries import open_summaries
+from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
 from caxton.testing.clock import FakeClock
@@ -96,33 +98,36 @@ class Stage(SimpleNamespace):
         async with asyncio.timeout(5):
             return await self.bus.ask(self.request(text, **fields))
 
-    def opened(self, drain_timeout: float = 5.0):
+    @asynccontextmanager
+    async def opened(self, drain_timeout: float = 5.0) -> AsyncIterator[Supervisor]:
         """A supervisor on this stage; opening a second one is what a restart of the server is."""
         self.bus = LocalBus(self.messages)
         ledger = Ledger(self.usage, self.prices, self.clock)
         self.models = LanguageModels(
             providers=self.providers, settings=self.settings, ledger=ledger, clock=self.clock, backoff=0.0
         )
-        turns = TurnLoop(
-            bus=self.bus,
-            store=self.messages,
-            providers=self.providers,
-            models=self.models,
-            clock=self.clock,
-            new_id=self.new_id,
-            traces=self.traces,
-            tools=self.tools,
-            memory=self.memory,
-        )
-        return open_supervisor(
-            bus=self.bus,
-            turns=turns,
-            agents=self.agents,
-            providers=self.providers,
-            clock=self.clock,
-            new_id=self.new_id,
-            drain_timeout=drain_timeout,
-        )
+        shared = {"providers": self.providers, "clock": self.clock}
+        async with open_summaries(store=self.messages, models=self.models, **shared) as summaries:
+            turns = TurnLoop(
+                bus=self.bus,
+                store=self.messages,
+                models=self.models,
+                new_id=self.new_id,
+                traces=self.traces,
+                summaries=summaries,
+                tools=self.tools,
+                memory=self.memory,
+                **shared,
+            )
+            async with open_supervisor(
+                bus=self.bus,
+                turns=turns,
+                agents=self.agents,
+                new_id=self.new_id,
+                drain_timeout=drain_timeout,
+                **shared,
+            ) as supervisor:
+                yield supervisor
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from caxton.domain.settings import ServerSettings
 from caxton.providers.prices import KnownPrices
 from caxton.runtime.ledger import Ledger
 from caxton.runtime.models import LanguageModels
+from caxton.runtime.summaries import open_summaries
 from caxton.runtime.supervisor import open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
@@ -111,20 +112,24 @@ class House(SimpleNamespace):
         async with AsyncExitStack() as stack:
             self.bus = LocalBus(self.message_store)
             self.traces = Traces()
+            models = LanguageModels(
+                providers=self.providers,
+                settings={},
+                ledger=Ledger(self.usage, KnownPrices({}), self.clock),
+                clock=self.clock,
+                backoff=0.0,
+            )
             turns = TurnLoop(
                 bus=self.bus,
                 store=self.message_store,
                 providers=self.providers,
-                models=LanguageModels(
-                    providers=self.providers,
-                    settings={},
-                    ledger=Ledger(self.usage, KnownPrices({}), self.clock),
-                    clock=self.clock,
-                    backoff=0.0,
-                ),
+                models=models,
                 clock=self.clock,
                 new_id=self.new_id,
                 traces=self.traces,
+                summaries=await stack.enter_async_context(
+                    open_summaries(store=self.message_store, providers=self.providers, models=models, clock=self.clock)
+                ),
             )
             self.supervisor = await stack.enter_async_context(
                 open_supervisor(

@@ -6,13 +6,15 @@ from typing import Any
 import msgspec
 
 from caxton.domain.errors import CaxtonError, Code
-from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage
+from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage, Summary
 from caxton.domain.ports.database import Database, Session
 
 ADD = """
-INSERT INTO messages (id, conversation_id, agent, performative, in_reply_to, state, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO NOTHING RETURNING seq
+INSERT INTO messages (id, conversation_id, agent, performative, in_reply_to, state, body, sender, idempotency_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING RETURNING seq
 """
+KEYED = "SELECT body FROM messages WHERE agent = ? AND sender = ? AND idempotency_key = ?"
 COUNT_IN = """
 INSERT INTO conversations (id, agent, messages, created_at, updated_at, touched) VALUES (?, ?, 1, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
@@ -36,6 +38,11 @@ ORDER BY touched DESC LIMIT ?
 """
 CONVERSATION = "SELECT id, agent, messages, created_at, updated_at FROM conversations WHERE id = ?"
 TOUCHED = "SELECT touched FROM conversations WHERE id = ?"
+SUMMARY = "SELECT text, upto, created_at FROM summaries WHERE conversation_id = ? AND agent = ?"
+SUMMARIZE = """
+INSERT OR REPLACE INTO summaries (conversation_id, agent, text, upto, created_at) VALUES (?, ?, ?, ?, ?)
+"""
+UNSUMMARIZE = "DELETE FROM summaries WHERE {where} TRUE"
 ERASE = "DELETE FROM messages WHERE {where} state <> 'accepted' RETURNING conversation_id"
 COUNT_OUT = "UPDATE conversations SET messages = messages - ? WHERE id = ?"
 FORGET = "DELETE FROM conversations WHERE id = ? AND messages = 0"
@@ -57,11 +64,19 @@ class SqliteMessageStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(self, message: Message) -> None:
+    async def append(self, message: Message) -> Message:
         body = _encode(message)
-        await self._database.write(
-            lambda session: _add(session, message, body, MessageState.ACCEPTED, message.receiver)
-        )
+        key = message.idempotency_key
+
+        def work(session: Session) -> Message:
+            added = _add(session, message, body, MessageState.ACCEPTED, message.receiver)
+            earlier = None if added or key is None else _keyed(session, message.receiver, message.sender, key)
+            return earlier or message
+
+        return await self._database.write(work)
+
+    def keyed(self, *, receiver: str, sender: str, key: str) -> Message | None:
+        return self._database.read(lambda session: _keyed(session, receiver, sender, key))
 
     async def begin(self, message_id: str) -> int:
         rows = await self._database.write(lambda session: session.execute(BEGIN, (message_id,)))
@@ -94,6 +109,17 @@ class SqliteMessageStore:
         rows = self._database.read(lambda session: session.execute(HISTORY, (conversation_id, agent, limit)))
         return [Exchange(_decode(request), _decode(reply)) for request, reply in reversed(rows)]
 
+    def summary(self, conversation_id: str, agent: str) -> Summary | None:
+        rows = self._database.read(lambda session: session.execute(SUMMARY, (conversation_id, agent)))
+        if not rows:
+            return None
+        text, upto, created_at = rows[0]
+        return Summary(conversation_id=conversation_id, agent=agent, text=text, upto=upto, created_at=created_at)
+
+    async def summarize(self, summary: Summary) -> None:
+        row = (summary.conversation_id, summary.agent, summary.text, summary.upto, summary.created_at)
+        await self._database.write(lambda session: session.execute(SUMMARIZE, row))
+
     async def messages(
         self, *, agent: str | None, conversation_id: str | None, limit: int, before: str | None = None
     ) -> list[StoredMessage]:
@@ -125,17 +151,35 @@ class SqliteMessageStore:
                 session.execute(COUNT_OUT, (count, conversation))
                 session.execute(FORGET, (conversation,))
                 session.execute(REMAINING, (conversation,))
+            session.execute(UNSUMMARIZE.format(where=where), values)
             return erased.total()
 
         return await self._database.write(work)
 
 
-def _add(session: Session, message: Message, body: bytes, state: MessageState, agent: str) -> None:
-    """Store a message and count it in its conversation; one that is stored already stays as it is."""
-    row = (message.id, message.conversation_id, agent, message.performative, message.in_reply_to, state.value, body)
+def _add(session: Session, message: Message, body: bytes, state: MessageState, agent: str) -> bool:
+    """Store a message and count it in its conversation; False where it is stored already, and stays as it is."""
+    key = message.idempotency_key
+    row = (
+        message.id,
+        message.conversation_id,
+        agent,
+        message.performative,
+        message.in_reply_to,
+        state.value,
+        body,
+        None if key is None else message.sender,
+        key,
+    )
     if added := session.execute(ADD, row):
         at = message.created_at
         session.execute(COUNT_IN, (message.conversation_id, agent, at, at, added[0][0]))
+    return bool(added)
+
+
+def _keyed(session: Session, receiver: str, sender: str, key: str) -> Message | None:
+    rows = session.execute(KEYED, (receiver, sender, key))
+    return _decode(rows[0][0]) if rows else None
 
 
 def _where(*, agent: str | None, conversation_id: str | None = None) -> tuple[str, tuple[str, ...]]:

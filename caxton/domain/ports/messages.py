@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage
+from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage, Summary
 
 
 class MessageStore(Protocol):
@@ -47,6 +47,14 @@ class MessageStore(Protocol):
         Requests answered by an inform only: what failed was never part of the talk. Costs what `limit` costs,
         however long the conversation is.
         """
+        ...
+
+    def summary(self, conversation_id: str, agent: str) -> Summary | None:
+        """The newest summary of a conversation with `agent`."""
+        ...
+
+    async def summarize(self, summary: Summary) -> None:
+        """Keep a summary in place of the one before. Erasing any of the conversation's messages erases it."""
         ...
 
     async def messages(
