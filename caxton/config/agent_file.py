@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Wi
 
 from caxton.config.agent_rules import Describe, rules, unknown
 from caxton.config.check import FileModel, findings, shown, wrong
+from caxton.config.fields import Duration, Filled, Retention, Size
 from caxton.config.limits import LimitsTable
 from caxton.config.toml import MOST, locate, parse
-from caxton.config.units import read_duration, read_size
 from caxton.domain.agent import (
     AgentDefinition,
     ContextStrategy,
@@ -76,21 +76,6 @@ def _chain(value: Any) -> list[str]:
     raise wrong(f"'llm_provider' is a provider's name or a list of names, not {shown(value)}")
 
 
-def _duration(value: Any) -> float:
-    try:
-        return read_duration(value)
-    except ValueError:
-        hint = 'Write "60s", "2m" or "1m30s", or a number of seconds.'
-        raise wrong(f"{shown(value)} is not a duration", hint) from None
-
-
-def _size(value: Any) -> int:
-    try:
-        return read_size(value)
-    except ValueError:
-        raise wrong(f"{shown(value)} is not a size", 'Write "512MB" or "2GB", or a number of bytes.') from None
-
-
 def _parameter(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
@@ -109,8 +94,6 @@ Capability = Annotated[str, AfterValidator(_capability), _schema(CAPABILITY)]
 ToolPattern = Annotated[str, AfterValidator(_tool), _schema(TOOL_PATTERN)]
 Chain = Annotated[list[str], BeforeValidator(_chain, json_schema_input_type=str | list[str])]
 Parameter = Annotated[str, BeforeValidator(_parameter, json_schema_input_type=str | float | bool)]
-Duration = Annotated[float, Field(gt=0, le=86400), BeforeValidator(_duration, json_schema_input_type=str | float)]
-Size = Annotated[int, Field(ge=1, lt=2**63), BeforeValidator(_size, json_schema_input_type=str | int)]
 
 
 class LlmTable(FileModel):
@@ -135,7 +118,8 @@ class ConversationTable(FileModel):
         None, ge=64, description="Most tokens given to the model; as many as it holds where left out."
     )
     strategy: Literal["sliding", "summarize", "persist"] = Field(
-        "sliding", description="What becomes of older turns; `sliding` forgets them."
+        "sliding",
+        description="What becomes of turns that the window has no room for: forgotten, summarised, or kept to be found.",
     )
 
 
@@ -143,7 +127,17 @@ class MemoryTable(FileModel):
     """`[memory]`: what the agent keeps beyond a conversation."""
 
     enabled: bool = Field(False, description="Whether the agent remembers across conversations.")
-    scope: Literal["agent", "workspace", "global", "session"] = Field("agent", description="Who shares the memory.")
+    scope: Literal["agent", "workspace", "global", "session"] = Field(
+        "agent", description="Who shares it: nobody, a workspace, all agents, or it ends with the conversation."
+    )
+    workspace: Filled = Field("default", description="The workspace, for scope workspace.")
+    auto_recall: bool = Field(True, description="Put what fits a message into its prompt.")
+    auto_store: bool = Field(True, description="Remember what the agent is told.")
+    recall_limit: int = Field(5, ge=1, le=100, description="Most memories put into a prompt.")
+    recall_tokens: int = Field(400, ge=16, description="Most tokens of memories put into a prompt.")
+    max_entries: int | None = Field(10_000, ge=1, description="Most memories kept; the least important go first.")
+    max_bytes: Size | None = Field(None, description='Most bytes of memories kept: "10MB".')
+    retention: Retention | None = Field(None, description='How long memories are kept: "90d".')
 
 
 class ResourcesTable(FileModel):
@@ -152,6 +146,7 @@ class ResourcesTable(FileModel):
     max_execution_time: Duration = Field(60.0, description='Longest turn: "60s", "2m", "1m30s".')
     memory: Size | None = Field(None, description='Memory of the agent\'s tools: "512MB".')
     concurrent_tools: int = Field(4, ge=1, le=100, description="Tool calls at once.")
+    tool_rounds: int = Field(8, ge=1, le=100, description="How often in a turn tools may be called.")
     concurrent_turns: int = Field(4, ge=1, le=1000, description="Conversations answered at once.")
 
 
@@ -201,7 +196,7 @@ class AgentFile(FileModel):
                 context_window=self.conversation.context_window,
                 strategy=ContextStrategy(self.conversation.strategy),
             ),
-            memory=MemoryOptions(enabled=self.memory.enabled, scope=MemoryScope(self.memory.scope)),
+            memory=MemoryOptions(**{**self.memory.model_dump(), "scope": MemoryScope(self.memory.scope)}),
             resources=ResourceLimits(**self.resources.model_dump()),
             limits=ModelLimits(**self.limits.model_dump()),
             tags=tuple(self.tags),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
 from caxton.config.check import FileModel, did_you_mean, findings, shown, wrong
 from caxton.config.codes import Problem
+from caxton.config.fields import Filled
 from caxton.config.limits import LimitsTable
 from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, resolve, variable
 from caxton.config.source import read_source
@@ -30,12 +31,6 @@ DEFAULT_PROVIDERS: Mapping[str, Mapping[str, str]] = {
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _filled(text: str) -> str:
-    if text.strip():
-        return text
-    raise wrong("this is empty", "Leave the key out for its default.")
-
-
 def _url(text: str) -> str:
     if text.startswith(("http://", "https://")):
         return text
@@ -53,7 +48,6 @@ def _variable(text: str) -> str:
     )
 
 
-Filled = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})]
 Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
 Variable = Annotated[
     str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{VARIABLE.pattern}$"})

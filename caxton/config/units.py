@@ -3,18 +3,18 @@
 import math
 import re
 
-DURATION = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?(?:([0-9]+)ms)?")
+DURATION = re.compile(r"(?=.)(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?(?:([0-9]+)ms)?")
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*((?:[KMGT]i?)?)B?", re.IGNORECASE)
 POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def read_duration(value: object) -> float:
-    """Seconds, from "1h", "2m", "1m30s", "0.5s", "500ms" or a number of seconds; ValueError."""
+    """Seconds, from "90d", "1h", "2m", "1m30s", "0.5s", "500ms" or a number of seconds; ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if isinstance(value, str) and (match := DURATION.fullmatch(value.strip())):
-        hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-        return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+        days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+        return days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
     raise ValueError("a duration is written like 1m30s")
 
 

@@ -16,6 +16,8 @@ from caxton.config.units import read_duration, read_size
         ("2m", 120.0),
         ("1m30s", 90.0),
         ("1h", 3600.0),
+        ("90d", 7_776_000.0),
+        ("1d12h", 129_600.0),
         ("1h1m1s1ms", 3661.001),
         ("0.5s", 0.5),
         ("500ms", 0.5),
@@ -31,7 +33,7 @@ def test_a_duration_is_read_in_seconds(written, seconds):
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "60", "s", "1x", "2d", "1s1m", "1.5m", "-1s", "1 m", "٣s", "1h 5m", True, None, [], math.inf, math.nan],
+    ["", " ", "60", "s", "1x", "2w", "1s1m", "1.5m", "-1s", "1 m", "٣s", "1h 5m", True, None, [], math.inf, math.nan],
 )
 def test_what_is_no_duration_is_refused(written):
     with pytest.raises(ValueError, match="1m30s"):
