@@ -1,6 +1,7 @@
 """The one place where the parts are put together."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -20,6 +21,8 @@ from caxton.domain.lifecycle import AgentState
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database
 from caxton.domain.settings import ServerSettings
+from caxton.memory.embedders import embedder
+from caxton.memory.sqlite import open_sqlite_memory
 from caxton.providers.kinds import provider_kinds
 from caxton.providers.prices import KnownPrices
 from caxton.providers.registry import open_providers
@@ -32,6 +35,7 @@ from caxton.runtime.turn import TurnLoop
 from caxton.service.agents import AgentService
 from caxton.service.conversations import ConversationService
 from caxton.service.definitions import Definitions
+from caxton.service.memory import MemoryService
 from caxton.service.messages import MessageService
 from caxton.service.providers import ProviderService
 from caxton.service.server import ServerService
@@ -87,6 +91,9 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         summaries = await stack.enter_async_context(
             open_summaries(store=store, providers=providers, models=models, clock=clock)
         )
+        embedding = embedder(settings.embedder, os.environ)
+        stack.push_async_callback(embedding.aclose)
+        memory = await stack.enter_async_context(open_sqlite_memory(database, embedding, clock=clock, new_id=new_id))
         turns = TurnLoop(
             bus=bus,
             store=store,
@@ -96,6 +103,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             new_id=new_id,
             traces=traces,
             summaries=summaries,
+            memory=memory,
         )
         supervisor = await stack.enter_async_context(
             open_supervisor(
@@ -129,6 +137,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     messages=store,
                     providers=providers,
                 ),
+                "memory": MemoryService(memory=memory, clock=clock),
                 "messages": MessageService(
                     bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
                 ),

@@ -1,7 +1,6 @@
 """The bus of one process: a durable store behind, mailboxes in front."""
 
 import asyncio
-import difflib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +8,7 @@ from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Durability, Message, MessageState
 from caxton.domain.ports.bus import Mailbox
 from caxton.domain.ports.messages import MessageStore
+from caxton.domain.suggestion import did_you_mean
 from caxton.domain.turn import TurnEnded, TurnEvent, TurnPostponed
 
 
@@ -37,7 +37,7 @@ class LocalBus:
         return await asyncio.shield(self._accept(message))
 
     async def redeliver(self, address: str) -> int:
-        stored = [one.message for one in await self._store.accepted() if one.message.receiver == address]
+        stored = [one.message for one in await self._store.accepted(address)]
         # Looked at again: one that was sent meanwhile may have been answered meanwhile.
         waiting = [message for message in stored if self._is_accepted(message)]
         mailbox = self._mailbox(address)
@@ -154,8 +154,7 @@ class LocalBus:
             raise self._not_found(address) from None
 
     def _not_found(self, address: str) -> CaxtonError:
-        nearest = difflib.get_close_matches(address, self._mailboxes, n=1)
-        hint = f"Did you mean {nearest[0]!r}?" if nearest else ""
+        hint = did_you_mean(address, self._mailboxes)
         return CaxtonError(Code.AGENT_NOT_FOUND, f"There is no agent {address!r}.", hint=hint)
 
 

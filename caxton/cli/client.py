@@ -61,9 +61,16 @@ class Client:
         except msgspec.MsgspecError as error:
             raise self._not_caxton(f"its answer could not be read ({error})") from error
 
-    def stream(self, operation: Operation, *, path: dict[str, str], body: object = None) -> Iterator[Any]:
+    def stream(
+        self,
+        operation: Operation,
+        *,
+        path: dict[str, str] | None = None,
+        query: dict[str, Any] | None = None,
+        body: object = None,
+    ) -> Iterator[Any]:
         """Carry out an operation that streams; its events as they come, up to the whole answer."""
-        with self._answer(operation, path, None, body, "text/event-stream") as answer:
+        with self._answer(operation, path or {}, query, body, "text/event-stream") as answer:
             if answer.status >= 300:
                 raise self._error(answer.status, answer.read())
             for event in sse_events(iter(answer.readline, b"")):

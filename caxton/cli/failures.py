@@ -4,7 +4,7 @@ import click
 
 from caxton.cli.session import Session
 from caxton.domain.diagnostics import Diagnostic
-from caxton.domain.errors import CaxtonError, ConfigurationError
+from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 
 COLORS = {"error": "red", "warning": "yellow"}
 
@@ -15,7 +15,8 @@ def show_error(session: Session, error: CaxtonError) -> None:
     if session.json:
         import msgspec
 
-        told = {**msgspec.to_builtins(error.report()), "diagnostics": msgspec.to_builtins(diagnostics)}
+        report = msgspec.to_builtins(error.report())
+        told = {**report, "docs": error.docs, "diagnostics": msgspec.to_builtins(diagnostics)}
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2), err=True)
         return
     if diagnostics:
@@ -27,6 +28,13 @@ def show_error(session: Session, error: CaxtonError) -> None:
         click.echo("".join(f"  {line}\n" for line in error.why.splitlines()), nl=False, err=True)
     if error.hint:
         click.echo(paint(session, "hint: ", "cyan") + error.hint, err=True)
+
+
+def show_usage_error(session: Session, error: click.ClickException) -> None:
+    """What click makes of wrong usage, as an error like all others."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"See `{context.command_path} --help`." if context else ""
+    show_error(session, CaxtonError(Code.USAGE_INVALID, error.format_message(), hint=hint))
 
 
 def show_diagnostic(session: Session, diagnostic: Diagnostic, *, err: bool = False) -> None:

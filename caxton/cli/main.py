@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 
 import click
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "message": ("caxton.cli.message:message", "Send messages to agents, and look at them."),
     "chat": ("caxton.cli.chat:chat", "Talk with an agent."),
     "conversation": ("caxton.cli.conversation:conversation", "List, show and reset conversations."),
+    "memory": ("caxton.cli.memory:memory", "Search, add, list and forget what agents remember."),
     "provider": ("caxton.cli.provider:provider", "List, check and account for providers of language models."),
     "template": ("caxton.cli.template:template", "List and show agent templates."),
     "logs": ("caxton.cli.logs:logs", "Show the server's log."),
@@ -52,10 +54,10 @@ class LazyGroup(CaxtonGroup):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
+            from caxton.domain.suggestion import did_you_mean
 
-            if nearest := difflib.get_close_matches(args[0], COMMANDS, n=1):
-                raise click.UsageError(f"{error.message} Did you mean {nearest[0]!r}?", ctx) from error
+            if hint := did_you_mean(args[0], COMMANDS):
+                raise click.UsageError(f"{error.message} {hint}", ctx) from error
             raise
 
 
@@ -78,7 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.exceptions.Abort, KeyboardInterrupt):
         return 130
     except click.ClickException as error:
-        error.show()
+        words = sys.argv[1:] if arguments is None else arguments
+        if session.json or "--output=json" in words or ("--output", "json") in pairwise(words):
+            from caxton.cli.failures import show_usage_error
+
+            session.output = "json"  # said, perhaps, behind what could not be read
+            show_usage_error(session, error)
+        else:
+            error.show()
         return error.exit_code
     except Exception as error:
         from caxton.cli.failures import show_error

@@ -119,7 +119,7 @@ class ConversationTable(FileModel):
     )
     strategy: Literal["sliding", "summarize", "persist"] = Field(
         "sliding",
-        description="What becomes of turns that the window has no room for: forgotten, summarised, or kept to be found.",
+        description="What becomes of turns beyond the window: forgotten, summarised, or kept to be found again.",
     )
 
 

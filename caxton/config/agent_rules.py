@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from caxton.config.check import did_you_mean, shown
+from caxton.config.check import shown
 from caxton.config.codes import Problem
 from caxton.config.places import KeyPath
 from caxton.config.toml import Finding
 from caxton.domain.completion import Capability, ModelInfo
 from caxton.domain.diagnostics import Severity
 from caxton.domain.prompt import BUILT_IN, PLACEHOLDER
+from caxton.domain.suggestion import did_you_mean
 
 BRACES = re.compile(r"\{\{[^{}\n]{0,60}\}\}")
 """What looks like a placeholder, whether or not it is one."""
@@ -94,9 +95,6 @@ def _template_rules(data: dict[str, Any]) -> Iterator[Finding]:
         message = "the template has no {{request}}: the model is never shown what the agent is asked"
         hint = "A placeholder has two braces on each side." if "{request}" in template else ""
         yield Finding(path, Problem.INVALID_VALUE, message, hint, at_key=True, severity=Severity.WARNING)
-    if context := used.get("context"):
-        message = f"{context!r} is left empty by this version"
-        yield Finding(path, Problem.NO_EFFECT_YET, message, within=context, severity=Severity.WARNING)
 
 
 def _without_effect(data: dict[str, Any]) -> Iterator[Finding]:
@@ -109,8 +107,6 @@ def _without_effect(data: dict[str, Any]) -> Iterator[Finding]:
     idle = [
         (("tools",), bool(data.get("tools"))),
         (("requires",), bool(data.get("requires"))),
-        (("memory", "enabled"), table("memory").get("enabled") is True),
-        (("conversation", "strategy"), table("conversation").get("strategy") in ("summarize", "persist")),
         (("resources", "memory"), "memory" in table("resources")),
         (("resources", "concurrent_tools"), "concurrent_tools" in table("resources")),
     ]

@@ -1,10 +1,8 @@
 """From a model's complaints to findings that teach."""
 
-import difflib
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, time
-from itertools import islice
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -15,6 +13,7 @@ from caxton.config.codes import Problem
 from caxton.config.excerpt import SECRET
 from caxton.config.places import KeyPath
 from caxton.config.toml import MOST, Finding
+from caxton.domain.suggestion import did_you_mean, nearest
 
 EXPECTED = {
     "string_type": "text in quotes",
@@ -92,18 +91,6 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The hint that names the nearest of the known words; empty where none is near."""
-    nearest = _nearest(word, known)
-    return f"Did you mean {nearest!r}?" if nearest else ""
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    by_folded = {name.casefold(): name for name in islice(known, 1000)}
-    found = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
-
-
 def _unknown_key(model: type[FileModel], path: KeyPath) -> Finding:
     *above, key = path
     table = _model_at(model, above)
@@ -127,8 +114,8 @@ def _elsewhere(model: type[FileModel], key: str) -> str:
 
 def _near_elsewhere(model: type[FileModel], key: str) -> str:
     homes = {field: home for home, fields in _tables(model) for field in fields}
-    nearest = _nearest(key, homes)
-    return f"Did you mean {nearest!r} in [{homes[nearest]}]?" if nearest and homes[nearest] else ""
+    found = nearest(key, homes)
+    return f"Did you mean {found!r} in [{homes[found]}]?" if found and homes[found] else ""
 
 
 def _listed(known: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import convert
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
-from caxton.config.check import FileModel, did_you_mean, findings, shown, wrong
+from caxton.config.check import FileModel, findings, shown, wrong
 from caxton.config.codes import Problem
 from caxton.config.fields import Filled
 from caxton.config.limits import LimitsTable
@@ -19,7 +19,8 @@ from caxton.config.toml import MOST, Finding, locate, parse
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
-from caxton.domain.settings import ProviderSettings, ServerSettings
+from caxton.domain.settings import EmbedderSettings, ProviderSettings, ServerSettings
+from caxton.domain.suggestion import did_you_mean
 
 DEFAULT_PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "local": {"kind": "local"},
@@ -103,10 +104,26 @@ class ProviderTable(FileModel):
     script: str | None = Field(None, description="A TOML file of rules, for kind scripted (tests).")
 
 
+class MemoryTable(FileModel):
+    """`[memory]`: what turns texts into vectors, so that agents find memories by meaning."""
+
+    embedder: Literal["onnx", "sentence-transformers", "openai"] = Field(
+        "onnx", description="`onnx` is built in; the others need the extra of that name, or an endpoint."
+    )
+    model: Filled | None = Field(None, description="The embedder's model; the kind's own where left out.")
+    weights: Filled | None = Field(None, description="An ONNX file, for embedder onnx.")
+    tokenizer: Filled | None = Field(None, description="A tokenizer.json, for embedder onnx.")
+    device: Filled | None = Field(None, description='"cpu" or "cuda", for embedder sentence-transformers.')
+    base_url: Url | None = Field(None, description="The endpoint, for embedder openai.")
+    api_key_env: Variable | None = Field(None, description="The environment variable with the key, for openai.")
+    dimension: int | None = Field(None, ge=1, le=65536, description="Numbers of a vector, for embedder openai.")
+
+
 class ServerFile(FileModel):
     """A server file, `caxton.toml`."""
 
     server: ServerTable = ServerTable.model_construct()
+    memory: MemoryTable = MemoryTable()
     providers: dict[str, ProviderTable] = {}
 
 
@@ -142,6 +159,7 @@ def load_settings(
         max_body_bytes=server.max_body_bytes,
         drain_timeout=server.drain_timeout,
         providers=_providers(read, base),
+        embedder=_embedder(read.memory, base),
         file=file,
         warnings=tuple(diagnostics),
     )
@@ -225,6 +243,14 @@ def _overrides(
             message, hint = _unknown_default(given, providers)
             problems.append(Diagnostic(code=Problem.UNKNOWN_PROVIDER, message=message, file=place, hint=hint))
     return values, problems
+
+
+def _embedder(table: MemoryTable, base: Path) -> EmbedderSettings:
+    fields = table.model_dump(exclude={"embedder"})
+    for key in ("weights", "tokenizer"):
+        if fields[key] is not None:
+            fields[key] = resolve(fields[key], base)
+    return EmbedderSettings(kind=table.embedder, **fields)
 
 
 def _providers(read: ServerFile, base: Path) -> dict[str, ProviderSettings]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import tomli
 
-from caxton.config.check import did_you_mean
 from caxton.config.places import Places
 from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.suggestion import did_you_mean
 from caxton.domain.template import AgentTemplate
 
 INSTALLED = Path(__file__).parent.parent / "templates"

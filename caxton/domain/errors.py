@@ -47,6 +47,7 @@ class Code(StrEnum):
     MODEL_INCAPABLE = "model_incapable"
     NOT_FOUND = "not_found"
     NOT_SUPPORTED = "not_supported"
+    ORIGIN_REFUSED = "origin_refused"
     PARAMETER_INVALID = "parameter_invalid"
     PORT_IN_USE = "port_in_use"
     PROVIDER_AUTHENTICATION = "provider_authentication"
@@ -97,7 +98,7 @@ CODES: Mapping[Code, CodeInfo] = {
         "Choose another name, or replace it: PUT /agents/{name}, `caxton create --replace`.",
     ),
     Code.AGENT_NOT_FOUND: CodeInfo(
-        404, EXIT_FAILED, "No agent has that name", "See `caxton agent list`; the hint names the nearest."
+        404, EXIT_FAILED, "No agent has that name", "See `caxton agent list` for those that there are."
     ),
     Code.AGENT_NOT_RUNNING: CodeInfo(
         503,
@@ -189,6 +190,12 @@ CODES: Mapping[Code, CodeInfo] = {
     Code.NOT_FOUND: CodeInfo(404, EXIT_FAILED, "Nothing lives at that path", "See /docs for every path."),
     Code.NOT_SUPPORTED: CodeInfo(
         422, EXIT_FAILED, "This one cannot do that", "The message says what; others of its sort may be able to."
+    ),
+    Code.ORIGIN_REFUSED: CodeInfo(
+        403,
+        EXIT_FAILED,
+        "Web pages of other sites may not use this server",
+        "Have the page's own server send the request, or serve both from one address behind a proxy.",
     ),
     Code.PARAMETER_INVALID: CodeInfo(
         400, EXIT_USAGE, "A parameter of the request is wrong", "The message names the parameter and what was expected."
@@ -309,7 +316,7 @@ CODES: Mapping[Code, CodeInfo] = {
         403, EXIT_FAILED, "Nobody approved the call", "See the calls that wait for a yes, and answer them in time."
     ),
     Code.TOOL_NOT_FOUND: CodeInfo(
-        404, EXIT_FAILED, "No tool has that name", "See `caxton tool list`; the hint names the nearest."
+        404, EXIT_FAILED, "No tool has that name", "See `caxton tool list` for those that there are."
     ),
     Code.TOOL_RESULT_TOO_LARGE: CodeInfo(
         502,

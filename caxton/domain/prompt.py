@@ -8,11 +8,6 @@ BUILT_IN = frozenset({"request", "context", "timestamp"})
 """The placeholders that every template may use; the others come from `[parameters]`."""
 
 
-def placeholders(template: str) -> list[tuple[str, int]]:
-    """The names a template uses, each with its offset in characters."""
-    return [(match[1], match.start()) for match in PLACEHOLDER.finditer(template)]
-
-
 def render(template: str, values: Mapping[str, str]) -> str:
     """The template with its placeholders replaced, in one pass: braces inside a value stay as they are.
 

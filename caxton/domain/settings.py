@@ -48,6 +48,23 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     script: Path | None = None
 
 
+class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What turns texts into vectors; None leaves a choice to the kind's own default.
+
+    `weights` and `tokenizer` are files, for kind `onnx`; `device` is for kind `sentence-transformers`; `base_url`,
+    `api_key_env` and `dimension` (numbers of a vector) are for kind `openai`.
+    """
+
+    kind: str = "onnx"
+    model: str | None = None
+    weights: Path | None = None
+    tokenizer: Path | None = None
+    device: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    dimension: int | None = None
+
+
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the server is told at start. `file` is the caxton.toml it was read from, if any.
 
@@ -64,6 +81,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 1_048_576
     drain_timeout: float = 10.0
     providers: dict[str, ProviderSettings] = {}
+    embedder: EmbedderSettings = EmbedderSettings()
     file: Path | None = None
     warnings: tuple[Diagnostic, ...] = ()
 

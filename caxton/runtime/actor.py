@@ -179,7 +179,10 @@ class Actor:
             self._note(error)
             self._bus.postpone(message, error)
             return
-        self._note(None if answered else msgspec.convert(reply.content["error"], ErrorReport).error())
+        failure = None if answered else msgspec.convert(reply.content["error"], ErrorReport).error()
+        if failure and failure.code is not Code.TURN_CRASHED:  # which the log has with its traceback
+            log.warning("agent %s failed to answer message %s: %s [%s]", self.name, message.id, failure, failure.code)
+        self._note(failure)
 
     async def _reply(self, message: Message, again: bool) -> Message:
         if again and (attempts := await self._bus.begin(message)) > MAX_ATTEMPTS:

@@ -25,7 +25,7 @@ from caxton.domain.prompt import render
 from caxton.domain.turn import TextDelta
 from caxton.runtime.images import images_in
 from caxton.runtime.models import LanguageModels, ModelCall
-from caxton.runtime.recall import in_words
+from caxton.runtime.recall import in_words, within
 from caxton.runtime.summaries import Summaries
 from caxton.runtime.toolbox import WARNING, Toolbox, open_toolbox
 from caxton.runtime.turn_state import Turn
@@ -135,10 +135,14 @@ class Answering:
 
     async def _prompt(self, turn: Turn, agent: AgentDefinition, toolbox: Toolbox | None) -> Prompt:
         request, provider = turn.request, self._providers.get(turn.provider)
-        text, images = self._user_text(turn, agent), images_in(request)
         if toolbox:
             agent = msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{WARNING}")
         overhead = toolbox.tokens if toolbox else 0
+        # What is recalled takes half of what system prompt and message leave at most: it must not push out the rest.
+        known = (ChatMessage(Role.SYSTEM, agent.system_prompt), ChatMessage(Role.USER, request.text))
+        room = self._window.room(agent, provider, estimate_tokens(known) + overhead)
+        turn.recalled = within(turn.recalled, room // 2 * BYTES_A_TOKEN)
+        text, images = self._user_text(turn, agent), images_in(request)
         brought = request.content.get("history")
         if brought is not None:
             history = msgspec.convert(brought, tuple[ChatMessage, ...])
@@ -172,7 +176,7 @@ class Answering:
         """
         text, recalled = turn.request.text, in_words(turn.recalled)
         if agent.user_prompt_template is None:
-            return f"{recalled}\n\n{text}" if recalled else text
+            return f"{recalled}\n\nMessage: {text}" if recalled else text
         timestamp = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
         values = {**agent.parameters, "request": text, "context": recalled, "timestamp": timestamp}
         return render(agent.user_prompt_template, values)

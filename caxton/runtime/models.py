@@ -94,26 +94,47 @@ class LanguageModels:
             return await provider.complete(call.request)
 
         limiters = self._limiters_for(call)
-        tries = stamina.retry_context(
-            on=worth_another,
-            attempts=1 + (settings.retries if settings else 0),
-            timeout=None,
-            wait_initial=self._backoff,
-            wait_max=LONGEST_WAIT,
-            wait_jitter=self._backoff,
-        )
         circuit = self.circuit(call.provider)
         circuit.check()
         try:
-            async for attempt in tries:
-                with attempt:
-                    completion = await self._admitted(call, limiters, once)
+            completion = await self._tried(
+                lambda: self._admitted(call, limiters, once), worth_another, settings.retries if settings else 0
+            )
         except Exception as error:
             circuit.tell(error)
             raise
         circuit.tell(None)
         self._ledger.note(self._use(call, completion))
         return completion
+
+    async def _tried(
+        self,
+        once: Callable[[], Awaitable[Completion]],
+        worth_another: Callable[[Exception], bool | float],
+        retries: int,
+    ) -> Completion:
+        """What `once` returns the first time or, after a failure worth another try, one of so many times again."""
+        try:
+            return await once()
+        except Exception as error:
+            if not retries or worth_another(error) is False:
+                raise
+            failed = error
+        # Made only now: preparing it takes as long as all else that is done here for a request, and few need it.
+        tries = stamina.retry_context(
+            on=worth_another,
+            attempts=1 + retries,
+            timeout=None,
+            wait_initial=self._backoff,
+            wait_max=LONGEST_WAIT,
+            wait_jitter=self._backoff,
+        )
+        async for attempt in tries:
+            with attempt:
+                if attempt.num == 1:
+                    raise failed
+                return await once()
+        raise AssertionError("the last try returns or raises")
 
     async def _admitted(
         self, call: ModelCall, limiters: list[Limiter], once: Callable[[], Awaitable[Completion]]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from caxton.domain.agent import AgentDefinition, ContextStrategy, MemoryScope
 from caxton.domain.errors import CaxtonError
-from caxton.domain.memory import MemoryFilter, MemoryHit, MemoryLimits, MemoryQuery, MemorySpace, NewMemory
+from caxton.domain.memory import MemoryFilter, MemoryLimits, MemoryQuery, MemorySpace, NewMemory
 from caxton.domain.message import Exchange, Message
 from caxton.domain.ports.memory import Memory
 from caxton.domain.turn import Recalled
@@ -13,7 +13,8 @@ from caxton.runtime.window import BYTES_A_TOKEN
 
 log = logging.getLogger(__name__)
 
-HEADING = "What you remember, from earlier conversations:"
+HEADING = "Context from earlier conversations:"
+QUESTION_MARKS = ("?", "\uff1f", "؟")
 TAG = "conversation"
 """Marks what was stored by itself, out of conversations."""
 
@@ -38,10 +39,11 @@ class Recall:
             return ()
         if found.warning:
             log.warning("agent %s: %s", agent.name, found.warning)
-        hits = _within(found.hits, options.recall_tokens * BYTES_A_TOKEN)
-        if hits:
-            await self._memory.used([hit.entry.id for hit in hits])
-        return tuple(Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in hits)
+        hits = [Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in found.hits]
+        recalled = within(hits, options.recall_tokens * BYTES_A_TOKEN)
+        if recalled:
+            await self._memory.used([one.id for one in recalled])
+        return recalled
 
     async def persist(self, agent: AgentDefinition, request: Message, fallen: Sequence[Exchange]) -> None:
         """Keep the exchanges that fell out of a conversation's window, those that are not kept yet."""
@@ -67,9 +69,12 @@ class Recall:
             log.warning("agent %s could not keep what left its window: %s", agent.name, error)
 
     async def store(self, agent: AgentDefinition, request: Message) -> None:
-        """Keep what was said to the agent, if it is to; a failure is logged and takes the reply from nobody."""
-        options = agent.memory
-        if not (options.enabled and options.auto_store and request.text.strip()):
+        """Keep what the agent was told, if it is to; a failure is logged and takes the reply from nobody.
+
+        Questions are left out: they tell nothing, and would be the best fit for the same question asked again.
+        """
+        options, text = agent.memory, request.text.strip()
+        if not (options.enabled and options.auto_store and text) or text.endswith(QUESTION_MARKS):
             return
         new = NewMemory(value=request.text, tags=(TAG,), subject=request.sender, source=request.id)
         limits = MemoryLimits(max_entries=options.max_entries, max_bytes=options.max_bytes, max_age=options.retention)
@@ -112,11 +117,11 @@ def in_words(recalled: Sequence[Recalled]) -> str:
     return "\n".join([HEADING, *(f"- {one.text}" for one in recalled)]) if recalled else ""
 
 
-def _within(hits: Sequence[MemoryHit], budget: int) -> list[MemoryHit]:
-    """The best hits that fit into so many bytes together; one that is too long is passed over."""
-    kept, left = [], budget
-    for hit in hits:
-        if (size := len(hit.entry.text.encode())) <= left:
-            kept.append(hit)
-            left -= size
-    return kept
+def within(recalled: Sequence[Recalled], size: int) -> tuple[Recalled, ...]:
+    """The best of them that take no more than `size` bytes together; one that is too long is passed over."""
+    kept = []
+    for one in recalled:
+        if (length := len(one.text.encode())) <= size:
+            kept.append(one)
+            size -= length
+    return tuple(kept)

@@ -1,7 +1,6 @@
 """The supervisor: keeps every agent's actor, starts it again when it crashes, and remembers what became of it."""
 
 import asyncio
-import difflib
 import logging
 import random
 from collections.abc import AsyncIterator, Iterable
@@ -15,6 +14,7 @@ from caxton.domain.ports.agents import AgentStore
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.providers import Providers
+from caxton.domain.suggestion import did_you_mean
 from caxton.runtime.actor import Actor
 from caxton.runtime.turn import TurnLoop
 
@@ -79,9 +79,7 @@ class Supervisor:
         """The agent of that name; CaxtonError `agent_not_found` naming the nearest."""
         if actor := self._actors.get(name):
             return actor
-        nearest = difflib.get_close_matches(name, self._actors, n=1)
-        hint = f"Did you mean {nearest[0]!r}?" if nearest else ""
-        raise CaxtonError(Code.AGENT_NOT_FOUND, f"There is no agent {name!r}.", hint=hint)
+        raise CaxtonError(Code.AGENT_NOT_FOUND, f"There is no agent {name!r}.", hint=did_you_mean(name, self._actors))
 
     async def apply(self, loaded: LoadedDefinition) -> Actor:
         """Put a definition in force: a new agent is started, a known one takes it from its next turn on.

@@ -1,8 +1,8 @@
 """The files of the agents directory on the disk."""
 
 import os
-import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 from caxton.config.watcher import is_definition
 from caxton.domain.errors import CaxtonError, Code
@@ -38,7 +38,7 @@ def is_gone(path: Path) -> bool:
 
 
 def save(path: Path, toml: str, *, replace: bool) -> None:
-    """Write an agent file, whole or not at all.
+    """Write an agent file, whole or not at all; who may read it stays as it was.
 
     CaxtonError `agent_exists` where one is there and it is not to be replaced, `storage_failed` where the disk refuses.
     """
@@ -46,16 +46,17 @@ def save(path: Path, toml: str, *, replace: bool) -> None:
         raise CaxtonError(Code.AGENT_EXISTS, f"The file {path} exists already.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
+        temporary = path.with_name(f".{path.stem}-{uuid4().hex}.tmp")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            with temporary.open("x", encoding="utf-8", newline="") as file:
                 file.write(toml)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            if path.is_file():
+                temporary.chmod(path.stat().st_mode)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise CaxtonError(Code.STORAGE_FAILED, f"The file {path} cannot be written.", why=str(error)) from error

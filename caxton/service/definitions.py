@@ -241,7 +241,8 @@ class Definitions:
 
         That is `kept`, unless another file defines the agent by now.
         """
-        log.warning("%s", "\n".join(diagnostic.render() for diagnostic in diagnostics))
+        for diagnostic in diagnostics:
+            log.warning("%s", diagnostic.headline)
         result = ReloadResult(at=self._clock.now(), outcome=ReloadOutcome.REJECTED, diagnostics=tuple(diagnostics))
         if kept and self._register.name_in(path) is None:
             try:

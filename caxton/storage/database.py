@@ -1,9 +1,10 @@
 """The database: where the connections are opened and put together."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +82,10 @@ async def open_database(path: Path) -> AsyncIterator[SqliteDatabase]:
         ) from error
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(path.with_suffix(".lock")))
+        # Made here if need be: what is said to agents is nobody else's to read, whoever may look into the directory.
+        # SQLite gives its log the same mode, and tells better than we could why a file cannot be opened.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         with explained(path):
             connection = stack.enter_context(closing(_connect(path)))
             # An accepted message has to survive a power cut: FULL makes every commit wait for the disk.

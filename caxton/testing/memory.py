@@ -51,8 +51,8 @@ class MemoryMessageStore:
         if reply:
             self._add(reply, MessageState.SETTLED, reply.sender)
 
-    async def accepted(self) -> list[StoredMessage]:
-        return [stored for stored in self._stored.values() if stored.state is MessageState.ACCEPTED]
+    async def accepted(self, receiver: str) -> list[StoredMessage]:
+        return [stored for stored in self._chosen(receiver, None) if stored.state is MessageState.ACCEPTED]
 
     def find(self, message_id: str) -> StoredMessage | None:
         return self._stored.get(message_id)

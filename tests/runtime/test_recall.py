@@ -2,7 +2,7 @@
 
 import pytest
 
-from caxton.domain.agent import MemoryOptions, MemoryScope
+from caxton.domain.agent import ConversationOptions, MemoryOptions, MemoryScope
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.memory import MemoryEntry, MemoryHit, MemorySpace, SearchResult
 from caxton.runtime.recall import HEADING, in_words
@@ -67,7 +67,7 @@ async def test_what_fits_the_request_is_put_before_it(mindful):
     mindful.memory.found = ["The user's cat is called Mo.", "The user lives in Graz."]
     reply = await mindful.ask("What is my cat's name?")
     assert sent(mindful) == (
-        f"{HEADING}\n- The user's cat is called Mo.\n- The user lives in Graz.\n\nWhat is my cat's name?"
+        f"{HEADING}\n- The user's cat is called Mo.\n- The user lives in Graz.\n\nMessage: What is my cat's name?"
     )
     recalled = mindful.traces.find(reply.in_reply_to).recalled
     assert [(one.id, one.text) for one in recalled] == [
@@ -104,6 +104,16 @@ async def test_no_more_than_the_budget_is_recalled(mindful):
         "- short one",
         "- another one here",
     ]
+
+
+async def test_what_is_recalled_never_makes_a_message_too_long_for_the_window(mindful):
+    options = ConversationOptions(context_window=200)
+    loaded = mindful.a_definition(memory=MemoryOptions(enabled=True), conversation=options)
+    await mindful.supervisor.apply(loaded)
+    mindful.memory.found = ["word " * 50, "Mo"]
+    reply = await mindful.ask("word " * 40)
+    assert "error" not in reply.content
+    assert [one.text for one in mindful.traces.find(reply.in_reply_to).recalled] == ["Mo"]
 
 
 async def test_what_the_agent_is_told_is_kept_with_whom_and_where_from(mindful):
@@ -148,6 +158,12 @@ async def test_a_memory_that_fails_costs_nobody_an_answer_and_is_logged(mindful,
     assert (await mindful.ask("hello")).text == "re: hello"
     assert "answers without its memory" in caplog.text
     assert "could not remember" in caplog.text
+
+
+@pytest.mark.parametrize("question", ["What is my cat's name?", "我的猫叫什么\uff1f", "Where do I live? "])
+async def test_a_question_is_not_kept(mindful, question):
+    await mindful.ask(question)
+    assert mindful.memory.kept == []
 
 
 async def test_a_turn_that_fails_is_not_kept(mindful):

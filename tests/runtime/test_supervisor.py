@@ -230,7 +230,7 @@ async def test_a_store_that_cannot_settle_fails_the_wait_and_keeps_the_message(r
     running.messages.settle = full
     with pytest.raises(CaxtonError, match="disk is full"):
         await running.ask("hello")
-    assert [stored.message.text for stored in await running.messages.accepted()] == ["hello"]
+    assert [stored.message.text for stored in await running.messages.accepted("helper")] == ["hello"]
     helper = running.supervisor.get("helper")
     assert helper.state is AgentState.RUNNING
     assert helper.activity.last_error.code is Code.STORAGE_FAILED

@@ -93,7 +93,7 @@ async def test_a_follower_who_leaves_early_does_not_disturb_the_turn(running):
     assert running.messages.reply_to(request.id).text == "done"
 
 
-async def test_a_providers_error_becomes_a_failure_and_is_not_part_of_the_talk(running):
+async def test_a_providers_error_becomes_a_failure_and_is_not_part_of_the_talk(running, caplog):
     def refuse(request):
         raise ProviderError(Code.PROVIDER_RATE_LIMITED, "slow down", retry_after=3.0)
 
@@ -105,6 +105,9 @@ async def test_a_providers_error_becomes_a_failure_and_is_not_part_of_the_talk(r
     await running.ask("again")
     assert [message.content for message in running.model.requests[-1].messages] == ["You help.", "again"]
     assert running.traces.find(reply.in_reply_to).error.code is Code.PROVIDER_RATE_LIMITED
+    assert (
+        f"agent helper failed to answer message {reply.in_reply_to}: slow down [provider_rate_limited]" in caplog.text
+    )
 
 
 async def test_a_talk_the_caller_brings_replaces_the_stored_one_and_is_not_stored(running):

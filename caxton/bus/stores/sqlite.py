@@ -22,7 +22,7 @@ ON CONFLICT (id) DO UPDATE SET
 """
 BEGIN = "UPDATE messages SET attempts = attempts + 1 WHERE id = ? RETURNING attempts"
 SETTLE = "UPDATE messages SET state = ? WHERE id = ? AND state = 'accepted' RETURNING seq"
-ACCEPTED = "SELECT body, state, attempts FROM messages WHERE state = 'accepted' ORDER BY seq"
+ACCEPTED = "SELECT body, state, attempts FROM messages WHERE agent = ? AND state = 'accepted' ORDER BY seq"
 FIND = "SELECT body, state, attempts FROM messages WHERE id = ?"
 REPLY = "SELECT body FROM messages WHERE in_reply_to = ? ORDER BY seq LIMIT 1"
 SEQ = "SELECT seq FROM messages WHERE id = ?"
@@ -94,8 +94,9 @@ class SqliteMessageStore:
 
         await self._database.write(work)
 
-    async def accepted(self) -> list[StoredMessage]:
-        return [_stored(row) for row in await self._database.scan(lambda session: session.execute(ACCEPTED))]
+    async def accepted(self, receiver: str) -> list[StoredMessage]:
+        rows = await self._database.scan(lambda session: session.execute(ACCEPTED, (receiver,)))
+        return [_stored(row) for row in rows]
 
     def find(self, message_id: str) -> StoredMessage | None:
         rows = self._database.read(lambda session: session.execute(FIND, (message_id,)))

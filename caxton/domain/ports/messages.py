@@ -31,8 +31,11 @@ class MessageStore(Protocol):
         """Mark a message as dealt with and store its reply, both or neither. Repeating it changes nothing."""
         ...
 
-    async def accepted(self) -> list[StoredMessage]:
-        """Messages accepted and not settled, oldest first: what a restart has to deliver again."""
+    async def accepted(self, receiver: str) -> list[StoredMessage]:
+        """Messages to `receiver` accepted and not settled, oldest first: what a restart has to deliver again.
+
+        Costs what there are of them, however many others have.
+        """
         ...
 
     def find(self, message_id: str) -> StoredMessage | None: ...

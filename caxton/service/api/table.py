@@ -1,12 +1,13 @@
 """The one table of all operations."""
 
-from caxton.service.api import agents, conversations, messages, providers, server, templates
+from caxton.service.api import agents, conversations, memory, messages, providers, server, templates
 from caxton.service.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *agents.OPERATIONS,
     *messages.OPERATIONS,
     *conversations.OPERATIONS,
+    *memory.OPERATIONS,
     *providers.OPERATIONS,
     *templates.OPERATIONS,
     *server.OPERATIONS,
