@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "cli", "reload", "http_message", "append", "idle_agents")
+NAMES = ("startup", "cli", "reload", "http_message", "append", "idle_agents", "tool_call", "provider_layer")
 
 
 def main() -> int:

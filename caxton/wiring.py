@@ -13,14 +13,17 @@ from caxton.bus.local import LocalBus
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.config.location import url_of
 from caxton.config.settings import load_settings
+from caxton.config.source import read_source
 from caxton.domain.clock import SystemClock
-from caxton.domain.errors import CaxtonError
+from caxton.domain.diagnostics import Diagnostic
+from caxton.domain.errors import CaxtonError, ConfigurationError
 from caxton.domain.health import ComponentHealth, HealthStatus
 from caxton.domain.identifiers import IdSource
 from caxton.domain.lifecycle import AgentState
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database
 from caxton.domain.settings import ServerSettings
+from caxton.domain.tool_settings import ToolSettings
 from caxton.memory.embedders import embedder
 from caxton.memory.sqlite import open_sqlite_memory
 from caxton.providers.kinds import provider_kinds
@@ -40,10 +43,13 @@ from caxton.service.messages import MessageService
 from caxton.service.providers import ProviderService
 from caxton.service.server import ServerService
 from caxton.service.templates import TemplateService
+from caxton.service.tools import ToolService
 from caxton.storage.agents import SqliteAgentStore
 from caxton.storage.database import open_database
 from caxton.storage.usage import SqliteUsageStore
 from caxton.telemetry.logs import configure_logging
+from caxton.tools.catalogue import open_tools
+from caxton.tools.mcp_json import read_mcp_json
 
 
 class Caxton(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +100,9 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         embedding = embedder(settings.embedder, os.environ)
         stack.push_async_callback(embedding.aclose)
         memory = await stack.enter_async_context(open_sqlite_memory(database, embedding, clock=clock, new_id=new_id))
+        tools = await stack.enter_async_context(
+            open_tools(_with_mcp_json(settings.tools), clock=clock, new_id=new_id, environ=os.environ)
+        )
         turns = TurnLoop(
             bus=bus,
             store=store,
@@ -104,6 +113,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             traces=traces,
             summaries=summaries,
             memory=memory,
+            tools=tools,
         )
         supervisor = await stack.enter_async_context(
             open_supervisor(
@@ -114,6 +124,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                 clock=clock,
                 new_id=new_id,
                 drain_timeout=settings.drain_timeout,
+                tools=tools,
             )
         )
         definitions = Definitions(
@@ -146,6 +157,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock
                 ),
                 "templates": TemplateService(),
+                "tools": ToolService(catalogue=tools, new_id=new_id),
                 "server": ServerService(
                     settings=settings,
                     version=version("caxton"),
@@ -156,6 +168,22 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                 ),
             },
         )
+
+
+def _with_mcp_json(settings: ToolSettings) -> ToolSettings:
+    """The settings with the servers of their JSON files too; one of caxton.toml goes before another of its name.
+
+    ConfigurationError with every error of those files.
+    """
+    servers = dict(settings.servers)
+    wrong: list[Diagnostic] = []
+    for path in settings.mcp_json:
+        found = read_mcp_json(read_source(path).text, path)
+        wrong += [diagnostic for diagnostic in found.diagnostics if diagnostic.is_error]
+        servers = {**found.servers, **servers}
+    if wrong:
+        raise ConfigurationError(wrong)
+    return msgspec.structs.replace(settings, servers=servers)
 
 
 @asynccontextmanager

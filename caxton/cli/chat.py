@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from caxton.cli.complete import agent_name
+from caxton.cli.harmless import harmless
 from caxton.cli.session import CaxtonCommand, Session, pass_session
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import ANONYMOUS, default_conversation
@@ -92,7 +93,7 @@ class Chat:
                     click.echo(msgspec.json.encode(event).decode() if as_json else "")
                     broken_off = False
                 elif isinstance(event, ReplyDelta) and not as_json:
-                    click.echo(event.text, nl=False)
+                    click.echo(harmless(event.text) if self._session.interactive else event.text, nl=False)
                     broken_off = True
                 elif isinstance(event, ReplyTool) and not as_json:
                     click.echo(f"[{event.tool}]", err=True)

@@ -2,6 +2,7 @@
 
 import click
 
+from caxton.cli.harmless import harmless
 from caxton.cli.session import Session
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
@@ -23,11 +24,11 @@ def show_error(session: Session, error: CaxtonError) -> None:
         for diagnostic in diagnostics:
             show_diagnostic(session, diagnostic, err=True)
         return
-    click.echo(paint(session, "error: ", "red", bold=True) + error.message, err=True)
+    click.echo(paint(session, "error: ", "red", bold=True) + harmless(error.message), err=True)
     if error.why:
-        click.echo("".join(f"  {line}\n" for line in error.why.splitlines()), nl=False, err=True)
+        click.echo("".join(f"  {line}\n" for line in harmless(error.why).splitlines()), nl=False, err=True)
     if error.hint:
-        click.echo(paint(session, "hint: ", "cyan") + error.hint, err=True)
+        click.echo(paint(session, "hint: ", "cyan") + harmless(error.hint), err=True)
 
 
 def show_usage_error(session: Session, error: click.ClickException) -> None:

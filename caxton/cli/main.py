@@ -22,6 +22,7 @@ COMMANDS = {
     "conversation": ("caxton.cli.conversation:conversation", "List, show and reset conversations."),
     "memory": ("caxton.cli.memory:memory", "Search, add, list and forget what agents remember."),
     "provider": ("caxton.cli.provider:provider", "List, check and account for providers of language models."),
+    "tool": ("caxton.cli.tool:tool", "List, try and explain tools, and answer calls that wait."),
     "template": ("caxton.cli.template:template", "List and show agent templates."),
     "logs": ("caxton.cli.logs:logs", "Show the server's log."),
     "schema": ("caxton.cli.schema:schema", "Print the JSON Schema of a file format, for editors."),

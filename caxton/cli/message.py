@@ -5,6 +5,7 @@ import sys
 import click
 
 from caxton.cli.complete import agent_name
+from caxton.cli.harmless import harmless
 from caxton.cli.session import CaxtonGroup, Session, pass_session
 from caxton.domain.turn import ToolStep
 from caxton.service.api import messages
@@ -45,7 +46,7 @@ def send(
     if stream and not session.json:
         for event in client.stream(messages.SEND, path={"name": agent}, body=body):
             if isinstance(event, ReplyDelta):
-                click.echo(event.text, nl=False)
+                click.echo(harmless(event.text) if session.interactive else event.text, nl=False)
             elif isinstance(event, ReplyTool):
                 click.echo(f"[{event.tool}]", err=True)
         click.echo()
@@ -54,7 +55,7 @@ def send(
 
     with waiting(session, f"{agent} is thinking"):
         reply = client.call(messages.SEND, path={"name": agent}, body=body)
-    session.show(reply, lambda: click.echo(reply.text))
+    session.show(reply, lambda: click.echo(harmless(reply.text) if session.interactive else reply.text))
 
 
 @message.command("list")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from caxton.cli.failures import show_diagnostic
+from caxton.cli.harmless import harmless
 from caxton.cli.session import Session
 from caxton.cli.tables import moment, print_fields, print_table
 from caxton.domain.agent import ReloadOutcome
@@ -63,7 +64,7 @@ def show_messages(session: Session, messages: list[MessageView]) -> None:
         click.echo("Nothing was said yet.")
     for message in messages:
         name = click.style(message.sender, bold=True) if session.colored else message.sender
-        click.echo(f"{name}  {moment(message.created_at)}\n{said(message).strip()}\n")
+        click.echo(f"{name}  {moment(message.created_at)}\n{harmless(said(message).strip())}\n")
 
 
 def said(message: MessageView) -> str:

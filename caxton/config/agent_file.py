@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Wi
 
 from caxton.config.agent_rules import Describe, rules, unknown
 from caxton.config.check import FileModel, findings, shown, wrong
-from caxton.config.fields import Duration, Filled, Retention, Size
+from caxton.config.fields import Duration, Filled, Retention, Size, ToolPattern
 from caxton.config.limits import LimitsTable
 from caxton.config.toml import MOST, locate, parse
 from caxton.domain.agent import (
@@ -33,7 +33,6 @@ SEMVER = re.compile(
 )
 """Semantic Versioning 2.0.0, §2, §9 and §10."""
 CAPABILITY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(:v[1-9]\d*)?")
-TOOL_PATTERN = re.compile(r"[A-Za-z0-9_*-]+\.[A-Za-z0-9_*.-]+|\*")
 
 
 def _name(name: str) -> str:
@@ -63,12 +62,6 @@ def _capability(text: str) -> str:
     raise wrong(f'a capability is written "data-analysis" or "charts:v2", not {shown(text)}')
 
 
-def _tool(text: str) -> str:
-    if TOOL_PATTERN.fullmatch(text):
-        return text
-    raise wrong(f'a tool pattern is written "server.tool" or "server.*", not {shown(text)}')
-
-
 def _chain(value: Any) -> list[str]:
     names = [value] if isinstance(value, str) else value
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
@@ -91,7 +84,6 @@ def _schema(pattern: re.Pattern[str], **more: int) -> WithJsonSchema:
 Name = Annotated[str, AfterValidator(_name), _schema(AGENT_NAME, minLength=3, maxLength=64)]
 Version = Annotated[str, AfterValidator(_version), _schema(SEMVER)]
 Capability = Annotated[str, AfterValidator(_capability), _schema(CAPABILITY)]
-ToolPattern = Annotated[str, AfterValidator(_tool), _schema(TOOL_PATTERN)]
 Chain = Annotated[list[str], BeforeValidator(_chain, json_schema_input_type=str | list[str])]
 Parameter = Annotated[str, BeforeValidator(_parameter, json_schema_input_type=str | float | bool)]
 

@@ -105,10 +105,8 @@ def _without_effect(data: dict[str, Any]) -> Iterator[Finding]:
         return value if isinstance(value, dict) else {}
 
     idle = [
-        (("tools",), bool(data.get("tools"))),
         (("requires",), bool(data.get("requires"))),
         (("resources", "memory"), "memory" in table("resources")),
-        (("resources", "concurrent_tools"), "concurrent_tools" in table("resources")),
     ]
     for path, used in idle:
         if used:

@@ -106,10 +106,10 @@ def _unknown_key(model: type[FileModel], path: KeyPath) -> Finding:
 
 def _elsewhere(model: type[FileModel], key: str) -> str:
     """The hint for a key that stands in the wrong table."""
-    home = next((home for home, fields in _tables(model) if key in fields), None)
-    if home is None:
-        return ""
-    return f"{key!r} belongs in [{home}]." if home else f"{key!r} belongs at the top of the file, before any [table]."
+    homes = [home for home, fields in _tables(model) if key in fields]
+    if "" in homes:
+        return f"{key!r} belongs at the top of the file, before any [table]."
+    return f"{key!r} belongs in {' or '.join(f'[{home}]' for home in homes)}." if homes else ""
 
 
 def _near_elsewhere(model: type[FileModel], key: str) -> str:

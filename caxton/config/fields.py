@@ -1,11 +1,13 @@
 """Kinds of values that several tables have."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from caxton.config.check import shown, wrong
 from caxton.config.units import read_duration, read_size
+from caxton.domain.tool_pattern import pattern_problem
 
 
 def _filled(text: str) -> str:
@@ -35,3 +37,40 @@ Retention = Annotated[
     float, Field(gt=0, le=3_153_600_000), BeforeValidator(_duration, json_schema_input_type=str | float)
 ]
 Size = Annotated[int, Field(ge=1, lt=2**63), BeforeValidator(_size, json_schema_input_type=str | int)]
+
+
+def _tool_pattern(text: str) -> str:
+    if problem := pattern_problem(text):
+        raise wrong(problem)
+    return text
+
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _url(text: str) -> str:
+    if text.startswith(("http://", "https://")):
+        return text
+    raise wrong(f"'base_url' has to begin with http:// or https://, not {shown(text)}")
+
+
+def _variable(text: str) -> str:
+    if VARIABLE.fullmatch(text):
+        return text
+    # Not shown: what often stands here by mistake is the key itself.
+    raise wrong(
+        "'api_key_env' has to be the name of an environment variable, not the key itself",
+        'Put the key into the environment and its name here: api_key_env = "OPENAI_API_KEY".',
+        secret=True,
+    )
+
+
+Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+Variable = Annotated[
+    str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{VARIABLE.pattern}$"})
+]
+ToolPattern = Annotated[
+    str,
+    AfterValidator(_tool_pattern),
+    WithJsonSchema({"type": "string", "pattern": r"^(\*|[a-z0-9*][a-z0-9_*-]*\..+)$"}),
+]

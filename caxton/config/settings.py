@@ -1,21 +1,21 @@
 """The server file, and how flags, environment, file and defaults become settings."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from msgspec import convert
-from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError
 
-from caxton.config.check import FileModel, findings, shown, wrong
+from caxton.config.check import FileModel, findings, shown
 from caxton.config.codes import Problem
-from caxton.config.fields import Filled
+from caxton.config.fields import Filled, Url, Variable
 from caxton.config.limits import LimitsTable
 from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, resolve, variable
 from caxton.config.source import read_source
 from caxton.config.toml import MOST, Finding, locate, parse
+from caxton.config.tool_tables import McpServerTable, ServerName, ToolsTable, tool_settings
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
@@ -27,32 +27,6 @@ DEFAULT_PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "openai": {"kind": "openai", "api_key_env": "OPENAI_API_KEY"},
 }
 """The providers there are without any file; a file may change them and add others."""
-
-
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def _url(text: str) -> str:
-    if text.startswith(("http://", "https://")):
-        return text
-    raise wrong(f"'base_url' has to begin with http:// or https://, not {shown(text)}")
-
-
-def _variable(text: str) -> str:
-    if VARIABLE.fullmatch(text):
-        return text
-    # Not shown: what often stands here by mistake is the key itself.
-    raise wrong(
-        "'api_key_env' has to be the name of an environment variable, not the key itself",
-        'Put the key into the environment and its name here: api_key_env = "OPENAI_API_KEY".',
-        secret=True,
-    )
-
-
-Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
-Variable = Annotated[
-    str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{VARIABLE.pattern}$"})
-]
 
 
 class ServerTable(FileModel):
@@ -124,6 +98,8 @@ class ServerFile(FileModel):
 
     server: ServerTable = ServerTable.model_construct()
     memory: MemoryTable = MemoryTable()
+    tools: ToolsTable = ToolsTable()
+    mcp_servers: dict[ServerName, McpServerTable] = {}
     providers: dict[str, ProviderTable] = {}
 
 
@@ -160,6 +136,7 @@ def load_settings(
         drain_timeout=server.drain_timeout,
         providers=_providers(read, base),
         embedder=_embedder(read.memory, base),
+        tools=tool_settings(read.tools, read.mcp_servers, base),
         file=file,
         warnings=tuple(diagnostics),
     )

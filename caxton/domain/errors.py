@@ -26,6 +26,7 @@ class Code(StrEnum):
     AGENT_EXISTS = "agent_exists"
     AGENT_NOT_FOUND = "agent_not_found"
     AGENT_NOT_RUNNING = "agent_not_running"
+    APPROVAL_NOT_FOUND = "approval_not_found"
     BODY_INVALID = "body_invalid"
     BODY_MALFORMED = "body_malformed"
     BODY_TOO_LARGE = "body_too_large"
@@ -105,6 +106,12 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_FAILED,
         "The agent is not running",
         "Start it: `caxton agent start NAME`; `caxton agent show NAME` says why it stopped.",
+    ),
+    Code.APPROVAL_NOT_FOUND: CodeInfo(
+        404,
+        EXIT_FAILED,
+        "No call waits under that id",
+        "See `caxton tool approvals`; it may have been answered or expired.",
     ),
     Code.BODY_INVALID: CodeInfo(
         422,

@@ -6,6 +6,7 @@ import msgspec
 
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.limits import ModelLimits, Price
+from caxton.domain.tool_settings import ToolSettings
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +83,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 10.0
     providers: dict[str, ProviderSettings] = {}
     embedder: EmbedderSettings = EmbedderSettings()
+    tools: ToolSettings = ToolSettings()
     file: Path | None = None
     warnings: tuple[Diagnostic, ...] = ()
 

@@ -101,7 +101,8 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a server file says of tools."""
+    """All that a server file says of tools. `mcp_json` are files with more servers, in JSON."""
 
     servers: Mapping[str, McpServerSettings] = {}
     policy: ToolPolicy = ToolPolicy()
+    mcp_json: tuple[Path, ...] = ()

@@ -8,7 +8,9 @@ from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.ports.provider import ProviderKind
 
 KINDS = {
+    "litellm": "caxton.providers.litellm:LiteLLMProvider",
     "local": "caxton.providers.local:LocalProvider",
+    "ollama": "caxton.providers.ollama:OllamaProvider",
     "openai": "caxton.providers.openai:OpenAIProvider",
     "scripted": "caxton.testing.scripted:ScriptedProvider",
 }

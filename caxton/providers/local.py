@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from caxton.domain.completion import ChatMessage, Completion, CompletionRequest,
 from caxton.domain.errors import CaxtonError, Code, ProviderError
 from caxton.domain.health import ComponentHealth, HealthStatus
 from caxton.domain.settings import ProviderSettings
+from caxton.providers.capable import check_capable
+from caxton.providers.constrained import constrain, constrains, interpreted
 from caxton.providers.lazy_wire import Wire, open_wire
 from caxton.providers.local_process import ModelProcess, start_model
+from caxton.providers.openai_request import defaults_of
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +39,13 @@ DEFAULTS: dict[str, Any] = {
 REAPING = 1.0
 """Seconds in which a process that dropped its connections has died, if it has."""
 FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
-"""Seconds to wait before a crashed model is started again, doubled with each start that failed too."""
+"""Seconds in which a model that could not be started is not tried again, doubled with each start that failed too."""
+COUNTING = 10.0
+"""Seconds that counting tokens may take."""
 
 
 class LocalProvider:
-    """Implements Provider, Streams, CountsTokens, DescribesModels, ReportsHealth, Warms and Closes."""
+    """Implements Provider, Streams, CountsTokens, DescribesModels, ListsModels, ReportsHealth, Warms and Closes."""
 
     def __init__(self, settings: ProviderSettings, *, environ: Mapping[str, str], data_dir: Path) -> None:
         self._settings = settings
@@ -48,84 +53,138 @@ class LocalProvider:
         self._context_length = settings.context_length or CONTEXT_LENGTH
         self._model: asyncio.Task[tuple[ModelProcess, Wire]] | None = None
         self._failures = 0
-        self._failed: CaxtonError | None = None
+        self._failed: str | None = None
+        self._retry_at = 0.0
+        self._closed = False
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        async with self._wire() as wire:
-            return await wire.complete(request)
+        # Streamed all the same: llama.cpp works a whole answer out to its end, though nobody waits for it any more, as
+        # long as it streams another one. (Each piece of that restarts the second after which it would look.)
+        async with aclosing(self.stream(request)) as pieces:
+            *_, completion = [piece async for piece in pieces]
+        assert isinstance(completion, Completion)  # noqa: S101 - such a one ends every stream
+        return completion
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
-        async with self._wire() as wire, aclosing(wire.stream(request)) as pieces:
+        check_capable(self._settings.name, self.describe(request.model), request)
+        async with (
+            self._running() as (_, wire),
+            aclosing(wire.stream(constrain(request))) as written,
+            aclosing(interpreted(written)) if constrains(request) else nullcontext(written) as pieces,
+        ):
             async for piece in pieces:
                 yield piece
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...], model: str | None) -> int:
-        process, wire = await self._running()
         chat = [{"role": message.role.value, "content": message.content} for message in messages]
-        post = wire.client.post
-        try:
-            prompt = await post(f"{process.url}/apply-template", body={"messages": chat}, cast_to=object)
-            tokens = await post(f"{process.url}/tokenize", body={"content": prompt["prompt"]}, cast_to=object)
-            return len(tokens["tokens"])
-        except Exception as error:
-            raise ProviderError(
-                Code.PROVIDER_UNAVAILABLE, "The embedded model could not count tokens.", why=str(error)
-            ) from error
+        async with self._running() as (process, wire):
+            post = wire.client.post
+            try:
+                async with asyncio.timeout(COUNTING):
+                    prompt = await post(f"{process.url}/apply-template", body={"messages": chat}, cast_to=object)
+                    told = await post(f"{process.url}/tokenize", body={"content": prompt["prompt"]}, cast_to=object)
+                    return len(told["tokens"])
+            except Exception as error:
+                raise ProviderError(
+                    Code.PROVIDER_UNAVAILABLE, "The embedded model could not count tokens.", why=repr(error)
+                ) from error
 
     def describe(self, model: str | None) -> ModelInfo:
-        return ModelInfo(name=self._name(), context_length=self._context_length)
+        return ModelInfo(
+            name=self._name(), context_length=self._context_length, tools=True, vision=False, json_schema=True
+        )
+
+    async def models(self) -> list[ModelInfo]:
+        return [self.describe(None)]
 
     def health(self) -> ComponentHealth:
         name = f"provider {self._settings.name}"
         if self._failed:
-            return ComponentHealth(name=name, status=HealthStatus.FAILED, detail=self._failed.message)
+            return ComponentHealth(name=name, status=HealthStatus.FAILED, detail=self._failed)
         if self._model is None:
             return ComponentHealth(name=name, status=HealthStatus.IDLE, detail=self._name())
-        status = HealthStatus.OK if self._model.done() else HealthStatus.LOADING
-        return ComponentHealth(name=name, status=status, detail=self._name())
+        if not self._model.done():
+            return ComponentHealth(name=name, status=HealthStatus.LOADING, detail=self._name())
+        if not self._model.result()[0].alive:
+            detail = "its process ended; the next request starts it again"
+            return ComponentHealth(name=name, status=HealthStatus.DEGRADED, detail=detail)
+        return ComponentHealth(name=name, status=HealthStatus.OK, detail=self._name())
 
     def warm(self) -> None:
-        if self._model is None:
+        if self._model is None and not self._closed:
             self._model = asyncio.create_task(self._start(), name="embedded model")
-            self._model.add_done_callback(self._note)
 
     async def aclose(self) -> None:
+        self._closed = True
         if self._model is None:
             return
-        self._model.remove_done_callback(self._note)
         self._model.cancel()
-        try:
-            process, wire = await self._model
-        except (asyncio.CancelledError, CaxtonError):
+        await asyncio.wait([self._model])
+        if self._model.cancelled() or self._model.exception():
             return
+        process, wire = self._model.result()
         await wire.aclose()
         await process.stop()
 
     @asynccontextmanager
-    async def _wire(self) -> AsyncIterator[Wire]:
-        """The wire to the running model. A process that fails its caller is given the moment it takes to end."""
-        process, wire = await self._running()
+    async def _running(self) -> AsyncIterator[tuple[ModelProcess, Wire]]:
+        """The process and the wire to it. One that fails its caller is given the moment it takes to end."""
+        process, wire = await self._loaded()
         try:
-            yield wire
+            yield process, wire
         except ProviderError as error:
             if error.code is Code.PROVIDER_UNAVAILABLE:
                 await process.ended(within=REAPING)
             raise
 
-    async def _running(self) -> tuple[ModelProcess, Wire]:
-        """The process and the wire to it, waiting for the model to load; a dead one is replaced."""
-        if self._model and self._model.done() and (self._model.exception() or not self._model.result()[0].alive):
-            if not self._model.exception():
-                log.error("the embedded model's process ended; it is started again")
-                await self._model.result()[1].aclose()
+    async def _loaded(self) -> tuple[ModelProcess, Wire]:
+        """What `_start` made, waiting for the model to load; a dead one is replaced."""
+        if self._closed:
+            raise self._was_closed()
+        over = self._model if self._model and self._is_over(self._model) else None
+        if over:
             self._model = None
         self.warm()
         assert self._model is not None  # noqa: S101 - warm made it
-        return await asyncio.shield(self._model)
+        model = self._model
+        if over and not over.exception():
+            log.error("the embedded model's process ended; it is started again")
+            await over.result()[1].aclose()
+        try:
+            # Shielded: whoever stops waiting must not take the model from those who wait too.
+            return await asyncio.shield(model)
+        except asyncio.CancelledError:
+            if model.cancelled():
+                raise self._was_closed() from None
+            raise
+
+    def _is_over(self, model: asyncio.Task[tuple[ModelProcess, Wire]]) -> bool:
+        """Whether to start again: its process ended, or it could not be started and that was a while ago."""
+        if not model.done():
+            return False
+        if model.exception():
+            return asyncio.get_running_loop().time() >= self._retry_at
+        return not model.result()[0].alive
+
+    def _was_closed(self) -> ProviderError:
+        return ProviderError(Code.PROVIDER_UNAVAILABLE, f"Provider {self._settings.name!r} was closed.")
 
     async def _start(self) -> tuple[ModelProcess, Wire]:
-        if self._failures:
-            await asyncio.sleep(min(LONGEST_DELAY, FIRST_DELAY * 2.0**self._failures))
+        """A running model; how that went is kept for `health` and for the next attempt."""
+        try:
+            process, wire = await self._launch()
+        except Exception as error:
+            delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self._failures, 10))
+            self._failures += 1
+            self._retry_at = asyncio.get_running_loop().time() + delay
+            self._failed = f"{error.message} {error.why}".strip() if isinstance(error, CaxtonError) else repr(error)
+            log.error("the embedded model does not run: %s", self._failed)
+            raise
+        self._failed, self._failures = None, 0
+        log.info("the embedded model %s is loaded, process %d", self._name(), process.pid)
+        return process, wire
+
+    async def _launch(self) -> tuple[ModelProcess, Wire]:
         task = {
             "model_path": str(self._path()),
             "model": self._name(),
@@ -141,20 +200,13 @@ class LocalProvider:
                 timeout=self._settings.timeout,
                 base_url=f"{process.url}/v1",
                 model=self._name(),
-                defaults=DEFAULTS,
+                defaults=DEFAULTS | defaults_of(self._settings),
+                direct=True,
             )
         except BaseException:
             await process.stop()
             raise
-        log.info("the embedded model %s is loaded, process %d", self._name(), process.pid)
         return process, wire
-
-    def _note(self, started: asyncio.Task[tuple[ModelProcess, Wire]]) -> None:
-        error = None if started.cancelled() else started.exception()
-        if isinstance(error, CaxtonError):
-            log.error("the embedded model does not run: %s %s", error, error.why)
-        self._failed = error if isinstance(error, CaxtonError) else None
-        self._failures = self._failures + 1 if error else 0
 
     def _path(self) -> Path:
         if self._settings.model_path:

@@ -63,18 +63,22 @@ async def start_model(task: Mapping[str, object], log_file: Path) -> ModelProces
     # llama.cpp's threads meet after every step, and wait there spinning unless told to sleep (OpenMP 5.0, §6.7). With
     # other work on the processors a spinning thread keeps off the very one it waits for: answers take twenty times as
     # long. For the same reason a model has no more threads than half the processors unless the settings give it more.
-    with log_file.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "caxton.providers.local_worker",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={"OMP_WAIT_POLICY": "passive", **os.environ},
-            # Out of reach of the terminal's Ctrl-C, which is for the server to act on.
-            start_new_session=True,
-        )
+    try:
+        with log_file.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "caxton.providers.local_worker",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={"OMP_WAIT_POLICY": "passive", **os.environ},
+                # Out of reach of the terminal's Ctrl-C, which is for the server to act on.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+    except OSError as error:
+        raise _failed(task, f"its process cannot be started: {error}", log_file) from error
     assert process.stdin is not None  # noqa: S101 - both are pipes
     assert process.stdout is not None  # noqa: S101
     try:

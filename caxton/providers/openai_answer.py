@@ -4,11 +4,32 @@ The official client trusts what it is sent. Here it is found right or raises `ms
 and what was expected there; only what is not needed for an answer (usage, model, reason) may be missing or odd.
 """
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
-from caxton.domain.completion import FinishReason, Usage
+from caxton.domain.completion import FinishReason, ToolCall, Usage
+
+
+class Function(msgspec.Struct, frozen=True):
+    """The function of a call. Some servers send the arguments as an object instead of its JSON."""
+
+    name: str | None = None
+    arguments: str | Mapping[str, Any] | None = None
+
+    @property
+    def written(self) -> str:
+        return json.dumps(self.arguments) if isinstance(self.arguments, Mapping) else self.arguments or ""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A tool call, or a piece of one: pieces of the same call have the same index."""
+
+    function: Function | None = None
+    id: str | None = None
+    index: int | None = None
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -16,6 +37,7 @@ class Text(msgspec.Struct, frozen=True):
 
     content: str | None = None
     refusal: str | None = None
+    tool_calls: list[Call] | None = None
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -55,8 +77,35 @@ def chunk_from(value: object) -> Chunk:
     return msgspec.convert(value, Chunk, from_attributes=True)
 
 
+class Calls:
+    """The tool calls of one answer, put together from the pieces in which they come."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, list[str]] = {}
+
+    def take(self, pieces: list[Call] | None) -> None:
+        for piece in pieces or ():
+            # Servers that number nothing send every call whole.
+            place = len(self._calls) if piece.index is None else piece.index
+            call = self._calls.setdefault(place, ["", "", ""])
+            call[0] = piece.id or call[0]
+            if piece.function:
+                call[1] += piece.function.name or ""
+                call[2] += piece.function.written
+
+    def whole(self) -> tuple[ToolCall, ...]:
+        """The calls by their index. Servers that give no ids get some: results are assigned by them."""
+        return tuple(
+            ToolCall(id=id or f"call_{place}", name=name, arguments=arguments)
+            for place, (id, name, arguments) in sorted(self._calls.items())
+            if name
+        )
+
+
 def usage_from(value: object) -> Usage | None:
     """None where the provider did not say, or not in full."""
+    if value is None:
+        return None
     try:
         return msgspec.convert(value, Usage, from_attributes=True)
     except msgspec.ValidationError:
@@ -64,7 +113,7 @@ def usage_from(value: object) -> Usage | None:
 
 
 def finish_from(reason: object) -> FinishReason:
-    """Every reason but these two means that the model was done, or that the provider does not tell."""
-    if reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER):
+    """Every reason but these means that the model was done, or that the provider does not tell."""
+    if reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.TOOL_CALLS):
         return FinishReason(str(reason))
     return FinishReason.STOP

@@ -1,14 +1,15 @@
 """The configured providers, each made when it is first needed."""
 
-import difflib
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from threading import Lock
 
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.health import ComponentHealth
 from caxton.domain.ports.provider import Closes, Provider, ReportsHealth, Warms
 from caxton.domain.settings import ServerSettings
+from caxton.domain.suggestion import did_you_mean
 from caxton.providers.kinds import provider_kind
 
 
@@ -21,6 +22,7 @@ class ConfiguredProviders:
         self._environ = environ
         self._stack = stack
         self._made: dict[str, Provider] = {}
+        self._making = Lock()
 
     def names(self) -> Iterable[str]:
         return self._settings.providers
@@ -30,14 +32,17 @@ class ConfiguredProviders:
             return provider
         settings = self._settings.providers.get(name)
         if settings is None:
-            nearest = difflib.get_close_matches(name, self.names(), n=1)
-            hint = f"Did you mean {nearest[0]!r}?" if nearest else ""
+            hint = did_you_mean(name, self.names())
             raise CaxtonError(Code.PROVIDER_UNKNOWN, f"There is no provider {name!r}.", hint=hint)
-        provider = provider_kind(settings.kind)(settings, environ=self._environ, data_dir=self._settings.data_dir)
-        if isinstance(provider, Closes):
-            self._stack.push_async_callback(provider.aclose)
-        self._made[name] = provider
-        return provider
+        # Files are checked in threads, and ask what their provider can do.
+        with self._making:
+            if provider := self._made.get(name):
+                return provider
+            provider = provider_kind(settings.kind)(settings, environ=self._environ, data_dir=self._settings.data_dir)
+            if isinstance(provider, Closes):
+                self._stack.push_async_callback(provider.aclose)
+            self._made[name] = provider
+            return provider
 
     def warm(self, name: str) -> None:
         provider = self.get(name)
@@ -45,7 +50,7 @@ class ConfiguredProviders:
             provider.warm()
 
     def health(self) -> list[ComponentHealth]:
-        return [provider.health() for provider in self._made.values() if isinstance(provider, ReportsHealth)]
+        return [provider.health() for provider in [*self._made.values()] if isinstance(provider, ReportsHealth)]
 
 
 @asynccontextmanager

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 DAY = 86_400
 """Seconds; days are those of UTC."""
+GATHERING = 0.05
+"""Seconds in which uses come together to be priced and stored at once; each for itself would cost a thread's wake-up and
+a wait for the disk, more than all else that is done for a request."""
 AGAIN = 1.0
 """Seconds until what could not be stored is tried again."""
 
@@ -69,6 +72,7 @@ class Ledger:
         """Price and store what is noted, until cancelled."""
         while True:
             await self._some.wait()
+            await asyncio.sleep(GATHERING)
             try:
                 await self.flush()
             except CaxtonError as error:

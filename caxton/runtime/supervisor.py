@@ -14,6 +14,7 @@ from caxton.domain.ports.agents import AgentStore
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.providers import Providers
+from caxton.domain.ports.tools import Tools
 from caxton.domain.suggestion import did_you_mean
 from caxton.runtime.actor import Actor
 from caxton.runtime.turn import TurnLoop
@@ -39,9 +40,12 @@ async def open_supervisor(
     clock: Clock,
     new_id: IdSource,
     drain_timeout: float,
+    tools: Tools | None = None,
 ) -> AsyncIterator["Supervisor"]:
     """A supervisor whose agents are stopped at the end, all together within `drain_timeout` seconds."""
-    supervisor = Supervisor(bus=bus, turns=turns, agents=agents, providers=providers, clock=clock, new_id=new_id)
+    supervisor = Supervisor(
+        bus=bus, turns=turns, agents=agents, providers=providers, clock=clock, new_id=new_id, tools=tools
+    )
     journal = asyncio.create_task(supervisor.keep_journal(), name="lifecycle journal")
     try:
         yield supervisor
@@ -55,7 +59,15 @@ class Supervisor:
     """Every agent by name. Commands on one agent follow each other; agents do not wait for one another."""
 
     def __init__(
-        self, *, bus: Bus, turns: TurnLoop, agents: AgentStore, providers: Providers, clock: Clock, new_id: IdSource
+        self,
+        *,
+        bus: Bus,
+        turns: TurnLoop,
+        agents: AgentStore,
+        providers: Providers,
+        clock: Clock,
+        new_id: IdSource,
+        tools: Tools | None,
     ) -> None:
         self._bus = bus
         self._turns = turns
@@ -63,6 +75,7 @@ class Supervisor:
         self._providers = providers
         self._clock = clock
         self._new_id = new_id
+        self._tools = tools
         self._actors: dict[str, Actor] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._events: asyncio.Queue[LifecycleEvent] = asyncio.Queue()
@@ -88,6 +101,8 @@ class Supervisor:
         """
         name = loaded.definition.name
         async with self._lock(name):
+            if self._tools:
+                self._tools.grant(name, loaded.definition.tools)
             actor = self._actors.get(name)
             if actor:
                 actor.loaded = loaded
@@ -156,6 +171,8 @@ class Supervisor:
             actor.unload()
             self._bus.unregister(name)
             del self._actors[name]
+            if self._tools:
+                await self._tools.revoke(name)
             if forget:
                 await self.flush()
                 await self._agents.remove(name)

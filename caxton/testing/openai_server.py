@@ -1,143 +1,57 @@
 """An endpoint that speaks the OpenAI protocol, or breaks it, as a test says.
 
-It lives in the test's own event loop. What it does with a request is a `Scene`; without one it answers politely:
+Without a scene it answers politely:
 
     async with open_openai_server() as server:
         server.then(fails(429, {"code": "insufficient_quota"}))
         ...  # the first request meets that, the second is answered
 """
 
-import asyncio
-import json
 import re
-import socket
-import struct
-import sys
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from http import HTTPStatus
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import msgspec
+from caxton.testing.http_double import (
+    CHUNKED,
+    Exchange,
+    HttpDouble,
+    Scene,
+    answers,
+    as_json,
+    endless,
+    open_http_double,
+    reset,
+    stall,
+)
+
+__all__ = [
+    "DONE",
+    "MODEL",
+    "USAGE",
+    "Exchange",
+    "OpenAIServer",
+    "Scene",
+    "answers",
+    "calls",
+    "chunk",
+    "endless",
+    "events",
+    "fails",
+    "open_openai_server",
+    "reset",
+    "says",
+    "stall",
+]
 
 MODEL = "double"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
-CHUNKED = {"transfer-encoding": "chunked"}
 DONE = "[DONE]"
+OpenAIServer = HttpDouble
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. Header names are in lower case; `body` is None where there was none."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: Any
-
-
-class Exchange:
-    """A request under way, as a scene sees it. Whatever it sends raises ConnectionError once the client is gone."""
-
-    def __init__(
-        self, server: "OpenAIServer", asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ):
-        self.asked = asked
-        self._server = server
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes as they are, no faster than they are taken."""
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def head(self, status: int, headers: Mapping[str, str]) -> None:
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
-        await self.send("\r\n".join(lines).encode())
-
-    async def answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """A whole answer, JSON unless its headers say otherwise."""
-        told = {"content-type": "application/json", **(headers or {}), "content-length": str(len(body))}
-        await self.head(status, told)
-        await self.send(body)
-
-    async def part(self, data: bytes) -> None:
-        """A piece of a body whose head said that it comes in such; an empty one ends it."""
-        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
-
-    async def hung_up(self) -> None:
-        """Wait until the client is gone."""
-        self._server.stalled.set()
-        while await self._reader.read(65536):
-            pass
-
-    def abort(self) -> None:
-        """Cut the connection without a word, as a crashed peer's system does: with a TCP reset."""
-        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._writer.transport.abort()
-
-
-Scene = Callable[[Exchange], Awaitable[None]]
-
-
-class OpenAIServer:
-    """A running endpoint; made by `open_openai_server`.
-
-    `asked` holds the requests so far. `stalled` is set once a scene waits for the client to go, `abandoned` once a
-    connection ended in the middle of an answer, whoever ended it.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}/v1"
-        self.asked: list[Asked] = []
-        self.stalled = asyncio.Event()
-        self.abandoned = asyncio.Event()
-        self._scenes: deque[Scene] = deque()
-        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-
-    def then(self, *scenes: Scene) -> None:
-        """Meet the next requests with these, one each."""
-        self._scenes.extend(scenes)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until it ends."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is in one
-        self._connections[task] = writer
-        try:
-            while asked := await _read(reader):
-                self.asked.append(asked)
-                scene = self._scenes.popleft() if self._scenes else says()
-                await scene(Exchange(self, asked, reader, writer))
-        except (ConnectionError, asyncio.CancelledError):
-            # Cancelled by `close` alone, and then there is nobody above to be told.
-            self.abandoned.set()
-        finally:
-            del self._connections[task]
-            writer.close()
-
-    async def close(self) -> None:
-        """Cut all connections."""
-        for task, writer in [*self._connections.items()]:
-            writer.transport.abort()
-            task.cancel()
-            await asyncio.wait([task])
-
-
-@asynccontextmanager
-async def open_openai_server() -> AsyncIterator[OpenAIServer]:
-    """An endpoint on a loopback port, until the end of the block."""
-    double: OpenAIServer
-    listener = await asyncio.start_server(lambda reader, writer: double.serve(reader, writer), "127.0.0.1", 0)
-    double = OpenAIServer(listener.sockets[0].getsockname()[1])
-    try:
-        yield double
-    finally:
-        listener.close()
-        await double.close()
+def open_openai_server(otherwise: Scene | None = None) -> AbstractAsyncContextManager[OpenAIServer]:
+    """An endpoint on a loopback port, until the end of the block. What no scene was set for meets `otherwise`."""
+    return open_http_double(otherwise or says(), path="/v1")
 
 
 def says(text: str = "Hello from the double.", *, finish: str | None = "stop") -> Scene:
@@ -146,15 +60,47 @@ def says(text: str = "Hello from the double.", *, finish: str | None = "stop") -
     async def scene(exchange: Exchange) -> None:
         if exchange.asked.path.endswith("/models"):
             model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "caxton"}
-            await exchange.answer(200, _json({"object": "list", "data": [model]}))
+            await exchange.answer(200, as_json({"object": "list", "data": [model]}))
         elif exchange.asked.body.get("stream"):
             pieces = [chunk({"content": piece}) for piece in re.findall(r"\s*\S+|\s+", text)]
             await events(*pieces, chunk({}, finish), chunk(None, usage=USAGE), DONE)(exchange)
         else:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
-            await exchange.answer(200, _json({"model": MODEL, "choices": [choice], "usage": USAGE}))
+            await exchange.answer(200, as_json({"model": MODEL, "choices": [choice], "usage": USAGE}))
 
     return scene
+
+
+def calls(*made: tuple[str, str], fragment: int = 5) -> Scene:
+    """Call these tools, pairs of a name and the JSON of its arguments, at once.
+
+    Streamed, the arguments come in fragments of that many characters, in turns: one of each call, and so on.
+    """
+
+    async def scene(exchange: Exchange) -> None:
+        if not exchange.asked.body.get("stream"):
+            message = {"role": "assistant", "content": None, "tool_calls": [_call(*one) for one in enumerate(made)]}
+            choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+            await exchange.answer(200, as_json({"model": MODEL, "choices": [choice], "usage": USAGE}))
+            return
+        begun = [_call(place, (name, "")) for place, (name, _) in enumerate(made)]
+        pieces = [chunk({"content": None, "tool_calls": begun})]
+        for start in range(0, max(len(arguments) for _, arguments in made), fragment):
+            pieces += [
+                chunk(
+                    {"tool_calls": [{"index": place, "function": {"arguments": arguments[start : start + fragment]}}]}
+                )
+                for place, (_, arguments) in enumerate(made)
+                if start < len(arguments)
+            ]
+        await events(*pieces, chunk({}, "tool_calls"), chunk(None, usage=USAGE), DONE)(exchange)
+
+    return scene
+
+
+def _call(place: int, made: tuple[str, str]) -> dict[str, Any]:
+    name, arguments = made
+    return {"index": place, "id": f"id-{place}", "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def fails(status: int, error: object = None, **headers: str) -> Scene:
@@ -162,14 +108,9 @@ def fails(status: int, error: object = None, **headers: str) -> Scene:
 
     async def scene(exchange: Exchange) -> None:
         told = {name.replace("_", "-"): value for name, value in headers.items()}
-        await exchange.answer(status, _json({"error": error or {"message": "the double says no"}}), told)
+        await exchange.answer(status, as_json({"error": error or {"message": "the double says no"}}), told)
 
     return scene
-
-
-def answers(body: bytes, content_type: str = "application/json") -> Scene:
-    """Answer 200 with these bytes."""
-    return lambda exchange: exchange.answer(200, body, {"content-type": content_type})
 
 
 def events(*data: str, then: Scene | None = None) -> Scene:
@@ -189,44 +130,4 @@ def events(*data: str, then: Scene | None = None) -> Scene:
 def chunk(delta: object, finish: str | None = None, *, usage: object = None) -> str:
     """The data of one chunk of a streamed answer; without choices where `delta` is None."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-    return _json({"object": "chat.completion.chunk", "model": MODEL, "choices": choices, "usage": usage}).decode()
-
-
-async def stall(exchange: Exchange) -> None:
-    """A scene: not a byte comes, until the client hangs up."""
-    await exchange.hung_up()
-    raise ConnectionAbortedError
-
-
-async def reset(exchange: Exchange) -> None:
-    """A scene: the connection is cut."""
-    exchange.abort()
-    raise ConnectionAbortedError
-
-
-def endless(piece: bytes, *, begin: bytes = b"", status: int = 200, content_type: str = "text/event-stream") -> Scene:
-    """Answer with `begin` and then `piece` over and over, until the client has had enough."""
-
-    async def scene(exchange: Exchange) -> None:
-        await exchange.head(status, {**CHUNKED, "content-type": content_type})
-        await exchange.part(begin or piece)
-        while True:
-            await exchange.part(piece)
-
-    return scene
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-async def _read(reader: asyncio.StreamReader) -> Asked | None:
-    """The next request of a connection, None at its end."""
-    try:
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-    except asyncio.IncompleteReadError:
-        return None
-    method, path, _ = lines[0].split(" ")
-    return Asked(method=method, path=path, headers=headers, body=json.loads(body) if body else None)
+    return as_json({"object": "chat.completion.chunk", "model": MODEL, "choices": choices, "usage": usage}).decode()

@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 
 from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo, Role, Usage
-from caxton.domain.errors import Code, ProviderError
+from caxton.domain.errors import CaxtonError, Code, ProviderError
 from caxton.domain.settings import ProviderSettings
 
 Answer = str | BaseException | Callable[[CompletionRequest], str]
 MODEL = "scripted"
+PLACEHOLDER = re.compile(r"\{(last|system|count)\}")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,10 +54,7 @@ class ScriptedProvider:
         self.requests: list[CompletionRequest] = []
         self._answers: list[Answer] = []
         self._context_length = settings.context_length if settings else None
-        self._rules: tuple[Rule, ...] = ()
-        if settings and settings.script:
-            script = tomllib.loads(settings.script.read_text(encoding="utf-8"))
-            self._rules = msgspec.convert(script, Script).rules
+        self._rules = _read(settings.script) if settings and settings.script else ()
 
     @classmethod
     def saying(cls, *answers: Answer, context_length: int | None = None) -> "ScriptedProvider":
@@ -68,7 +66,7 @@ class ScriptedProvider:
 
     async def complete(self, request: CompletionRequest) -> Completion:
         self.requests.append(request)
-        text = await self._text(request)
+        text = await self._within(request)
         usage = Usage(prompt_tokens=_words(request.messages), completion_tokens=len(text.split()))
         return Completion(text=text, model=request.model or MODEL, usage=usage)
 
@@ -83,6 +81,17 @@ class ScriptedProvider:
 
     def describe(self, model: str | None) -> ModelInfo:
         return ModelInfo(name=model or MODEL, context_length=self._context_length)
+
+    async def _within(self, request: CompletionRequest) -> str:
+        try:
+            async with asyncio.timeout(request.timeout) as deadline:
+                return await self._text(request)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise ProviderError(
+                Code.PROVIDER_TIMEOUT, f"The script did not finish within {request.timeout} s."
+            ) from None
 
     async def _text(self, request: CompletionRequest) -> str:
         if self._answers:
@@ -99,7 +108,24 @@ class ScriptedProvider:
         if rule.error:
             raise ProviderError(rule.error, "The script says to fail.")
         system = next((m.content for m in request.messages if m.role is Role.SYSTEM), "")
-        return rule.reply.format(last=last, system=system, count=len(request.messages))
+        values = {"last": last, "system": system, "count": str(len(request.messages))}
+        return PLACEHOLDER.sub(lambda match: values[match[1]], rule.reply)
+
+
+def _read(path: Path) -> tuple[Rule, ...]:
+    """The rules of a script file; CaxtonError `configuration_invalid` where it is none."""
+    try:
+        rules = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Script).rules
+        for rule in rules:
+            re.compile(rule.match)
+    except (OSError, ValueError, re.error) as error:
+        raise CaxtonError(
+            Code.CONFIGURATION_INVALID,
+            f"The script {str(path)!r} cannot be read.",
+            why=str(error),
+            hint="A script is a TOML file of [[rules]] with `match`, `reply`, `error`, `crash` and `delay`.",
+        ) from error
+    return rules
 
 
 def _words(messages: Sequence[ChatMessage]) -> int:

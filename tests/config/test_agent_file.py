@@ -68,7 +68,7 @@ BROKEN = {
     "capabilities that are text": HEAD
     + "capabilities = 'charts'\n               ^^^^^^^^ wrong_type: Put it in brackets: ['charts'].\n",
     "a capability that is a number": HEAD + "capabilities = [5]\n                ^ wrong_type: 'capabilities.0'\n",
-    "tools": HEAD + "tools = ['files']\n^^^^^ no_effect_yet\n         ^^^^^^^ invalid_value: \"server.tool\"\n",
+    "tools": HEAD + "tools = ['files']\n         ^^^^^^^ invalid_value: 'files.*'\n",
     "tags of other types": HEAD + "tags = ['a', 1]\n             ^ wrong_type: 'tags.1' has to be text in quotes\n",
     "a table that is text": HEAD + "llm = 'gpt'\n      ^^^^^ wrong_type: 'llm' has to be a table\n",
     "a table that is a list": HEAD + "[[llm]]\n  ^^^ wrong_type: 'llm' has to be a table\nmodel = 'x'\n",
@@ -113,7 +113,7 @@ BROKEN = {
     + "llm_provider = 'lokal'\n               ^^^^^^^ unknown_provider: 'local'\n"
     + "[llm]\ntemperature = 'hot'\n              ^^^^^ wrong_type: a number\n"
     + "[conversation]\nmax_turns = 0\n            ^ invalid_value: greater than or equal to 1\n"
-    + "strategy = 'persist'\n^^^^^^^^ no_effect_yet: has no effect in this version\n",
+    + "strategy = 'persists'\n           ^^^^^^^^^^ invalid_value: 'persist'\n",
 }
 
 
@@ -249,7 +249,7 @@ class TestDefinition:
         assert "(and 2 more)" in failure.value.message
 
     def test_warnings_stand_beside_errors_in_the_order_of_the_text(self):
-        text = HEAD + "tools = ['a.b']\nversion = 1\n[memory]\nenabled = true\n"
+        text = HEAD + "requires = ['search']\nversion = 1\n[resources]\nmemory = '1GB'\n"
         problems = diagnose(Source(path="a.toml", text=text), providers=PROVIDERS)
         assert [(one.line, one.is_error) for one in problems] == [(3, False), (4, True), (6, False)]
 

@@ -30,9 +30,6 @@ TEMPLATES = {
     + "user_prompt_template = '{{request}} {{user-name}} {{}} {{user-name}}'\n"
     + "                                    ^^^^^^^^^^^^^ invalid_value: is no placeholder and stays as it is\n"
     + "                                                  ^^^^ invalid_value: letters, digits and underscores\n",
-    "a context that is left empty": HEAD
-    + 'user_prompt_template = "{{request}} {{context}}"\n'
-    + "                                    ^^^^^^^^^^^ no_effect_yet: left empty by this version\n",
     "a parameter with a name of the server's": HEAD
     + "[parameters]\ntimestamp = 'now'\n^^^^^^^^^ invalid_value: filled by the server itself\n",
     "parameters that cannot be placeholders": HEAD
@@ -49,12 +46,8 @@ TEMPLATES = {
     + "user_prompt_template = 5\n                       ^ wrong_type: text in quotes\n",
 }
 IDLE = {
-    "tools": HEAD + "tools = ['a.b']\n^^^^^ no_effect_yet\n",
     "requires": HEAD + "requires = ['search']\n^^^^^^^^ no_effect_yet\n",
-    "memory": HEAD + "[memory]\nenabled = true\n^^^^^^^ no_effect_yet\n",
-    "strategy": HEAD + "conversation.strategy = 'summarize'\n             ^^^^^^^^ no_effect_yet\n",
     "memory of tools": HEAD + "[resources]\nmemory = '1GB'\n^^^^^^ no_effect_yet\n",
-    "tools at once": HEAD + "[resources]\nconcurrent_tools = 1\n^^^^^^^^^^^^^^^^ no_effect_yet\n",
 }
 
 
@@ -78,7 +71,7 @@ def test_the_defaults_written_out_warn_of_nothing(text):
     assert diagnose(Source(path="a.toml", text=HEAD + text), providers=["local"]) == []
 
 
-@pytest.mark.parametrize("template", ["Hello.", "{request}", "{{request}} {{user-name}}", "{{request}} {{context}}"])
+@pytest.mark.parametrize("template", ["Hello.", "{request}", "{{request}} {{user-name}}"])
 def test_a_template_that_may_be_meant_so_is_warned_of_and_taken(template):
     text = f'{HEAD}user_prompt_template = "{template}"\n'
     loaded = load_definition(Source(path="a.toml", text=text), providers=["local"])

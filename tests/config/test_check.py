@@ -1,4 +1,4 @@
-"""Words that teach: how a value is shown, and which known word is nearest."""
+"""Words that teach: how a value is shown."""
 
 from datetime import UTC, date, datetime, time
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caxton.config.check import did_you_mean, shown
+from caxton.config.check import shown
 
 
 @pytest.mark.parametrize(
@@ -39,22 +39,3 @@ def test_a_value_is_shown_as_the_file_has_it(value, text):
 def test_whatever_the_value_is_it_is_shown_in_one_short_line(value):
     assert len(shown(value)) <= 60
     assert "\n" not in shown(value)
-
-
-@pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("temprature", "Did you mean 'temperature'?"),
-        ("Temperature", "Did you mean 'temperature'?"),
-        ("temperature2", "Did you mean 'temperature'?"),
-        ("tmp", ""),
-        ("", ""),
-        ("x" * 100_000, ""),
-    ],
-)
-def test_the_nearest_of_the_known_words_is_meant_or_none(word, hint):
-    assert did_you_mean(word, ["model", "temperature", "top_p"]) == hint
-
-
-def test_with_nothing_known_nothing_is_meant():
-    assert did_you_mean("model", []) == ""

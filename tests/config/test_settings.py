@@ -149,7 +149,7 @@ BROKEN = {
     + "base_url = 'localhost'\n           ^^^^^^^^^^^ invalid_value: has to begin with http:// or https://\n"
     + "timeout = 0\n          ^ invalid_value: greater than 0\n"
     + "[srever]\n ^^^^^^ unknown_key: Did you mean 'server'?\n",
-    "a provider's key in [server]": "[server]\nbase_url = 'x'\n^^^^^^^^ unknown_key: belongs in [providers.NAME].\n",
+    "a provider's key in [server]": "[server]\nbase_url = 'x'\n^^^^^^^^ unknown_key: belongs in [memory] or\n",
     "a misspelt key of a provider": "[providers.x]\nkind = 'local'\nmodle = 'x'\n^^^^^ unknown_key: mean 'model'?\n",
     "providers that are no table": "providers = 1\n            ^ wrong_type: a table\n",
     "a provider that is no table": "providers.x = 1\n              ^ wrong_type: 'providers.x' has to be a table\n",

@@ -73,7 +73,7 @@ class TestAppend:
         done = await exchange(store)
         await store.append(done.request)
         assert store.find(done.request.id).state is MessageState.SETTLED
-        assert await store.accepted() == []
+        assert await store.accepted("helper") == []
 
     async def test_a_message_is_returned_as_it_was_stored(self, store):
         message = a_request(idempotency_key="k")
@@ -100,12 +100,14 @@ class TestAppend:
         ]
         for message in messages:
             assert await store.append(message) == message
-        assert len(await store.accepted()) == len(messages)
+        assert len(await store.accepted("helper") + await store.accepted("other")) == len(messages)
 
     async def test_of_many_at_once_with_one_key_one_is_stored(self, store):
         messages = [a_request(str(number), idempotency_key="k") for number in range(50)]
         stored = await asyncio.gather(*(store.append(message) for message in messages))
-        assert {one.id for one in stored} == {one.message.id for one in await store.accepted()} == {messages[0].id}
+        assert (
+            {one.id for one in stored} == {one.message.id for one in await store.accepted("helper")} == {messages[0].id}
+        )
 
     async def test_a_key_is_free_again_once_its_message_is_erased(self, store):
         first, second = a_request("first", idempotency_key="k"), a_request("second", idempotency_key="k")
@@ -152,7 +154,7 @@ class TestBegin:
         message = a_request()
         await store.append(message)
         assert [await store.begin(message.id) for _ in range(3)] == [1, 2, 3]
-        assert await store.accepted() == [accepted(message, attempts=3)]
+        assert await store.accepted("helper") == [accepted(message, attempts=3)]
 
     async def test_there_is_nothing_to_begin_where_nothing_is_stored(self, store):
         with pytest.raises(CaxtonError) as failure:
@@ -213,10 +215,14 @@ class TestAccepted:
             await exchange(store)
         await store.settle(waiting[1].id, MessageState.SETTLED, an_answer(waiting[1]))
         await store.settle(waiting[2].id, MessageState.FAILED, a_refusal(waiting[2]))
-        assert texts(await store.accepted()) == ["one", "four"]
+        assert texts(await store.accepted("helper")) == ["one", "four"]
+        await store.append(a_request("five", agent="other"))
+        assert texts(await store.accepted("helper")) == ["one", "four"]
+        assert texts(await store.accepted("other")) == ["five"]
+        assert await store.accepted("nobody") == []
 
     async def test_a_new_store_has_nothing_waiting(self, store):
-        assert await store.accepted() == []
+        assert await store.accepted("helper") == []
 
 
 class TestHistory:
@@ -341,7 +347,7 @@ class TestErase:
         waiting = a_request("waiting")
         await store.append(waiting)
         assert await store.erase(conversation_id="user:helper") == 2
-        assert await store.accepted() == [accepted(waiting)]
+        assert await store.accepted("helper") == [accepted(waiting)]
         assert store.conversation("user:helper").messages == 1
         reply = an_answer(waiting)
         await store.settle(waiting.id, MessageState.SETTLED, reply)

@@ -9,10 +9,10 @@ class MessageStore(Protocol):
     """Keeps messages and, through them, the history of conversations. Acknowledged means durable."""
 
     async def append(self, message: Message) -> Message:
-        """Store an accepted message; the one that is stored.
+        """Store an accepted message, and return it. A second one with the same id is left as the first was.
 
-        A second one with the same id is left as the first was. So is one whose sender has sent its receiver another
-        with the same `idempotency_key`: nothing is stored then, and that other one returned.
+        Where its sender has sent its receiver another one with the same `idempotency_key`, nothing is stored, and that
+        other one is returned.
         """
         ...
 

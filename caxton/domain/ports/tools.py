@@ -4,7 +4,7 @@
 kinds (`caxton.tools.kinds`). `Tools` is all of them behind the permissions: what the turn loop and the service see.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -150,6 +150,14 @@ class SecurityLog(Protocol):
 
 class Tools(Protocol):
     """Every tool server, behind the permissions."""
+
+    def grant(self, agent: str, patterns: Iterable[str]) -> None:
+        """Have this be the agent's allow-list from now on, in calls under way too that are not made yet."""
+        ...
+
+    async def revoke(self, agent: str) -> None:
+        """Forget an agent: it may call nothing, and servers that it has for itself end."""
+        ...
 
     async def available(self, agent: str) -> tuple[ToolSchema, ...]:
         """The tools that the agent may call now, by name; starts the servers that may have some.

@@ -1,6 +1,6 @@
 """The one table of all operations."""
 
-from caxton.service.api import agents, conversations, memory, messages, providers, server, templates
+from caxton.service.api import agents, conversations, memory, messages, providers, server, templates, tools
 from caxton.service.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -9,6 +9,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *conversations.OPERATIONS,
     *memory.OPERATIONS,
     *providers.OPERATIONS,
+    *tools.OPERATIONS,
     *templates.OPERATIONS,
     *server.OPERATIONS,
 )
