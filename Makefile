@@ -28,7 +28,7 @@ QUESTION := Hello! What can you do for me?
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run stop test lint types imports format bench docs lock clean
+.PHONY: help install run stop test lint types imports format bench docs wasm lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ bench: $(TEST_READY) ## Run the benchmarks
 
 docs: $(TEST_READY) ## Write the reference pages anew, from the code
 	@cd tests && ../$(BIN)/python -m support.reference
+
+wasm: $(TEST_READY) ## Build the example WebAssembly servers into dist/wasm
+	@$(BIN)/python examples/wasm/build.py dist/wasm
 
 # The lists are made from pyproject.toml alone: this machine's own indexes and link pages leave no trace in them.
 # What is in a list stays at its version unless it must move; `make lock ARGS=--upgrade` moves everything.

@@ -3,7 +3,18 @@
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "cli", "reload", "http_message", "append", "idle_agents", "tool_call", "provider_layer")
+NAMES = (
+    "startup",
+    "cli",
+    "reload",
+    "http_message",
+    "append",
+    "idle_agents",
+    "provider_layer",
+    "memory_search",
+    "tool_call",
+    "wasm_call",
+)
 
 
 def main() -> int:

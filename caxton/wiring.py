@@ -101,7 +101,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         stack.push_async_callback(embedding.aclose)
         memory = await stack.enter_async_context(open_sqlite_memory(database, embedding, clock=clock, new_id=new_id))
         tools = await stack.enter_async_context(
-            open_tools(_with_mcp_json(settings.tools), clock=clock, new_id=new_id, environ=os.environ)
+            open_tools(_tool_settings(settings), clock=clock, new_id=new_id, environ=os.environ)
         )
         turns = TurnLoop(
             bus=bus,
@@ -170,20 +170,24 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         )
 
 
-def _with_mcp_json(settings: ToolSettings) -> ToolSettings:
-    """The settings with the servers of their JSON files too; one of caxton.toml goes before another of its name.
+def _tool_settings(settings: ServerSettings) -> ToolSettings:
+    """The settings of tools, with the servers of JSON files too, and a place for compiled WebAssembly.
 
-    ConfigurationError with every error of those files.
+    A server of caxton.toml goes before another of its name. ConfigurationError with every error of the JSON files.
     """
-    servers = dict(settings.servers)
+    cache = {"cache": str(settings.data_dir / "cache" / "wasm")}
+    servers = {
+        name: msgspec.structs.replace(one, options={**cache, **one.options}) if one.kind == "wasm" else one
+        for name, one in settings.tools.servers.items()
+    }
     wrong: list[Diagnostic] = []
-    for path in settings.mcp_json:
+    for path in settings.tools.mcp_json:
         found = read_mcp_json(read_source(path).text, path)
         wrong += [diagnostic for diagnostic in found.diagnostics if diagnostic.is_error]
         servers = {**found.servers, **servers}
     if wrong:
         raise ConfigurationError(wrong)
-    return msgspec.structs.replace(settings, servers=servers)
+    return msgspec.structs.replace(settings.tools, servers=servers)
 
 
 @asynccontextmanager

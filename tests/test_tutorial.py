@@ -1,68 +1,103 @@
-"""Every block of the tutorial is run, in order, as a reader would: files are written, commands executed.
+"""Every block of the tutorial is run, in order, as a reader would: files are written, commands executed."""
 
-A block's info string says what is done with it: ```sh runs (and `fails` expects it to), ```toml FILE writes, ```python
-runs in this environment; `norun` leaves out what needs an account or changes only the reader's shell.
-"""
-
-import os
+import asyncio
+import json
 import re
-import subprocess
-import sys
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.server import free_port, until
+from support.server import until
+from support.walkthrough import Reader, blocks
 
-TUTORIAL = Path(__file__).parent.parent / "tutorial" / "first-agent.md"
-BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from caxton.domain.settings import ProviderSettings
+from caxton.providers.local import LocalProvider
+from caxton.providers.local_process import ModelProcess, start_model
 
 
-def test_the_tutorial_works_as_written(tmp_path):
-    port = free_port()
-    # The reader's home and port 8080 stand for themselves; here they lie elsewhere, so that tests may run side by side.
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("CAXTON_", "OPENAI_"))}
-    env |= {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "CAXTON_PORT": str(port)}
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+@pytest.fixture
+def reader(tmp_path) -> Iterator[Callable[..., Reader]]:
+    """Makes readers, whose servers are stopped at the end."""
+    readers: list[Reader] = []
 
-    def run(command: list[str], *, fails: bool = False) -> str:
-        done = subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, text=True, encoding="utf-8", timeout=90, check=False
-        )
-        assert (done.returncode != 0) is fails, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+    def make(elsewhere: dict[str, str] | None = None, **environ: str) -> Reader:
+        readers.append(Reader(tmp_path, elsewhere, **environ))
+        return readers[-1]
 
-    blocks = BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))
-    assert len(blocks) > 15
-    outputs = []
-    try:
-        for language, info, text in blocks:
-            here = text.replace(":8080", f":{port}")
-            match language, info:
-                case _, "norun":
-                    continue
-                case "sh", "" | "fails":
-                    outputs += [run(["bash", "-c", line], fails=info == "fails") for line in here.splitlines()]
-                case "python", "":
-                    outputs.append(run([sys.executable, "-c", here]))
-                case "toml", name if name:
-                    file = tmp_path / name.replace("~", str(tmp_path))
-                    file.write_text(here, encoding="utf-8")
-                    if file.parent != tmp_path:
-                        shows = ["caxton", "agent", "show", "my-agent", "--output", "json"]
-                        word = "pirate" if "Arrr" in here else "temprature"
-                        until(lambda shows=shows, word=word: word in run(shows), "the reload")
-                case _:
-                    pytest.fail(f"a block of the tutorial says neither what it is nor that it is not run: {info!r}")
-    finally:
-        subprocess.run(
-            [sys.executable, "-m", "caxton", "server", "stop", "--force"],
-            env=env,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-    said = "\n".join(outputs)
+    yield make
+    for one in readers:
+        one.leave()
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory) -> Iterator[ModelProcess]:
+    """What the text has on port 8081: llama.cpp's own server, with the embedded weights."""
+    folder = tmp_path_factory.mktemp("llama")
+    weights = LocalProvider(ProviderSettings(name="x", kind="local"), environ={}, data_dir=folder)._path()
+    task = {"model_path": str(weights), "model": "smol", "context_length": 2048, "parallel": 2, "threads": 1}
+    with asyncio.Runner() as runner:
+        process = runner.run(start_model(task, folder / "llama.log"))
+        yield process
+        runner.run(process.stop())
+
+
+def test_the_first_agent_works_as_written(reader):
+    one = reader()
+
+    def reloaded(file: Path, text: str) -> None:
+        if file.parent != one.home:
+            word = "pirate" if "Arrr" in text else "temprature"
+            until(lambda: word in one.run("caxton", "agent", "show", "my-agent", "--output", "json"), "the reload")
+
+    assert len(blocks("first-agent.md")) > 15
+    said = one.walk("first-agent.md", reloaded)
     assert "my-agent" in said
     assert "event: reply" in said
     assert "Did you mean 'temperature'?" in said
-    assert not (tmp_path / ".caxton" / "server.pid").exists()
+    assert not (one.home / ".caxton" / "server.pid").exists()
+
+
+def test_the_choice_of_a_provider_works_as_written(reader, llama):
+    one = reader({"http://localhost:8081": llama.url}, LLAMA_KEY=llama.key)
+    said = one.walk("providers.md")
+    assert "local answers: the first token after" in said
+    assert "llama answers: the first token after" in said
+    [reply] = [json.loads(text) for text in one.said if '"in_reply_to"' in text and "my-helper" in text]
+    assert (reply["provider"], reply["model"], reply["fallbacks"]) == ("llama", "smol", [])
+    [extracted] = [json.loads(text) for text in one.said if '"in_reply_to"' in text and "my-extractor" in text]
+    assert list(extracted["data"]) == ["city"]
+    assert "daily_tokens 500000" in said
+    assert re.search(r"today +\d+ tokens, \$0\.00\d\d and 1 of unknown price", said)
+    assert llama.key not in said
+
+
+def test_the_provider_of_the_text_works_as_written(reader, llama, tmp_path):
+    # Installed as pip would: beside the module what the package says of itself.
+    site = tmp_path / "site"
+    info = site / "caxton_llama-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    one = reader({"http://localhost:8081": llama.url}, LLAMA_KEY=llama.key, PYTHONPATH=str(site))
+
+    def install(file: Path, text: str) -> None:
+        if file.name == "caxton_llama.py":
+            file.rename(site / file.name)
+        elif file.name == "pyproject.toml":
+            project = tomllib.loads(text)["project"]
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1.0\n")
+            [(group, entries)] = project["entry-points"].items()
+            lines = [f"{name} = {place}" for name, place in entries.items()]
+            (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+
+    (tmp_path / ".caxton").mkdir()
+    said = one.walk("writing-a-provider.md", install)
+    assert "mine answers: the first token after" in said
+    [reply] = [json.loads(text) for text in one.said if '"in_reply_to"' in text]
+    assert (reply["provider"], reply["model"], reply["fallbacks"]) == ("mine", "smol", [])
+    assert 0 < reply["usage"]["completion_tokens"] <= 20
+    assert "mine" in said.rpartition("PROVIDER")[2]
+
+
+def test_the_provider_of_the_text_is_short():
+    [code] = [text for language, info, text in blocks("writing-a-provider.md") if language == "python" and info]
+    assert len(code.splitlines()) <= 60

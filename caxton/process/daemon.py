@@ -45,7 +45,7 @@ def start(
     try:
         # What is said to agents is kept there, and nobody else's business.
         log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log = log_file.open("ab")
+        log = os.fdopen(os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     except OSError as error:
         raise CaxtonError(
             Code.STORAGE_FAILED,

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 DAY = 86_400
 """Seconds; days are those of UTC."""
 GATHERING = 0.05
-"""Seconds in which uses come together to be priced and stored at once; each for itself would cost a thread's wake-up and
-a wait for the disk, more than all else that is done for a request."""
+"""Seconds in which uses come together to be priced and stored at once. Each for itself would wake a thread and wait for
+the disk, which costs more than all else that is done for a request."""
 AGAIN = 1.0
 """Seconds until what could not be stored is tried again."""
 

@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from caxton.domain.errors import CaxtonError
 from caxton.domain.settings import ServerSettings
 from caxton.server.bodies import read_body
 from caxton.server.docs_page import docs_page
+from caxton.server.foreign import ForeignPages
 from caxton.server.gate import Gate
 from caxton.server.openai_api import openai_error, openai_routes
 from caxton.server.openapi import openapi
@@ -55,7 +57,7 @@ def create_app(caxton: Running, gate: Gate | None = None) -> Starlette:
     ]
     app = Starlette(
         routes=[*routes, *openai_routes(caxton.services, caxton.settings, gate), *pages],
-        middleware=[Middleware(EncodedPaths)],
+        middleware=[Middleware(ForeignPages, fail=_worded), Middleware(EncodedPaths)],
         exception_handlers={HTTPException: _no_route},
     )
     # A redirect would lose the body of a POST with many clients; the answer names the right path instead.
@@ -101,9 +103,14 @@ def _endpoint(operation: Operation, caxton: Running, gate: Gate) -> Endpoint:
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     fault, headers = no_route(request, error)
-    response = openai_error(fault) if request.scope["path"].startswith("/v1/") else problem_response(fault)
+    response = _worded(request, fault)
     response.headers.update(headers)
     return response
+
+
+def _worded(request: Request, error: CaxtonError) -> Response:
+    """An error as the clients of a path know it."""
+    return openai_error(error) if request.scope["path"].startswith("/v1/") else problem_response(error)
 
 
 async def _to_docs(_: Request) -> Response:

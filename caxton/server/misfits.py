@@ -1,12 +1,12 @@
 """Values that do not fit the type they are read as, in words."""
 
-import difflib
 import re
 from typing import Any
 
 import msgspec
 
 from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.suggestion import did_you_mean
 
 PLACE = re.compile(r" - at `\$\.?(.*)`$")
 FIELD = re.compile(r"(?:missing required|contains unknown) field `(.*)`$")
@@ -36,6 +36,5 @@ def misfit(code: Code, what: str, error: msgspec.ValidationError, kind: Any) -> 
 
 def nearest(given: str, known: tuple[str, ...]) -> str:
     """Which of the known names may have been meant, or which there are."""
-    if given not in known and (close := difflib.get_close_matches(given, known, n=1)):
-        return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(known) or 'none'}."
+    hint = did_you_mean(given, known) if given not in known else ""
+    return hint or f"Known: {', '.join(known) or 'none'}."

@@ -66,12 +66,23 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
         required = schema.get("required", ())
         for name, field in schema["properties"].items():
             # A choice of words stands here itself: no component is made of what only a query has.
-            named = definitions.get(field.pop("$ref", "").rpartition("/")[2], {})
-            found.append({"name": name, "in": "query", "required": name in required, "schema": {**named, **field}})
+            inlined = _inlined(field, definitions)
+            found.append({"name": name, "in": "query", "required": name in required, "schema": inlined})
     if operation.body_kind is BodyKind.MESSAGE:
         key = {"type": ["string", "null"], "default": None, "description": "The same as the body's `idempotency_key`."}
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     return found
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema with what it refers to in the place of the reference."""
+    if isinstance(schema, list):
+        return [_inlined(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    rest = {key: value for key, value in schema.items() if key != "$ref"}
+    return {key: _inlined(value, definitions) for key, value in {**named, **rest}.items()}
 
 
 def _responses(operation: Operation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import version
+from ipaddress import ip_address
 
 import uvicorn
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_server_settings(flags=flags, environ=os.environ)
         configure_logging(settings.log_level)
         for warning in settings.warnings:
-            log.warning("%s", warning.render())
+            log.warning("%s", warning.headline)
         _run(settings)
     except (CaxtonError, BaseExceptionGroup) as error:
         if (failure := failure_in(error)) is None:
@@ -112,8 +113,21 @@ async def serve(settings: ServerSettings, listener: socket.socket, *, stop: Stop
             timeout_graceful_shutdown=LAST_WORDS,
         )
         log.info("Caxton %s listens on %s", version("caxton"), server_url(settings))
+        if not _is_this_machine(settings.host):
+            log.warning(
+                "%s can be reached from other machines, and there is no authentication: whoever reaches it can use and "
+                "change every agent",
+                settings.host,
+            )
         await StoppableServer(config, stop=stop, gate=gate, drain=opened.aclose).serve(sockets=[listener])
         log.info("the server has stopped")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def failure_in(error: BaseException) -> CaxtonError | None:

@@ -39,9 +39,10 @@ class SlowStore(MemoryMessageStore):
         self.go_on = asyncio.Event()
 
     async def append(self, message):
-        await super().append(message)
+        stored = await super().append(message)
         self.storing.set()
         await self.go_on.wait()
+        return stored
 
 
 @pytest.fixture
@@ -108,14 +109,14 @@ class TestSend:
         error = await told(bus.send(a_request(agent="helpre")))
         assert error.code is Code.AGENT_NOT_FOUND
         assert "'helper'" in error.hint
-        assert await store.accepted() == []
+        assert await store.accepted("helper") == []
 
     @pytest.mark.parametrize("code", [Code.MAILBOX_FULL, Code.AGENT_NOT_RUNNING])
     async def test_what_the_mailbox_does_not_admit_is_not_accepted(self, bus, store, box, code):
         box.refusal = CaxtonError(code, "on purpose")
         assert (await told(bus.send(a_request()))).code is code
         assert box.got == []
-        assert await store.accepted() == []
+        assert await store.accepted("helper") == []
 
     async def test_what_the_store_refuses_is_not_delivered(self, bus, store, box):
         async def refuses(message):
@@ -142,7 +143,7 @@ class TestSend:
         bus.unregister("helper")
         store.go_on.set()
         assert (await told(asking)).code is Code.AGENT_NOT_FOUND
-        assert len(await store.accepted()) == 1
+        assert len(await store.accepted("helper")) == 1
         bus.register("helper", box)
         assert await bus.redeliver("helper") == 1
         assert len(box.again) == 1
@@ -155,7 +156,7 @@ class TestSend:
         store.go_on.set()
         assert (await told(asking)).code is Code.AGENT_NOT_RUNNING
         assert box.got == []
-        assert len(await store.accepted()) == 1
+        assert len(await store.accepted("helper")) == 1
 
     async def test_a_mailbox_filled_meanwhile_takes_what_was_accepted(self, slow):
         bus, store, box = slow
@@ -204,7 +205,7 @@ class TestAsk:
         asking = await asked(bus, box, request)
         bus.postpone(request, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
         assert (await told(asking)).code is Code.SERVER_STOPPING
-        assert [one.message for one in await store.accepted()] == [request]
+        assert [one.message for one in await store.accepted("helper")] == [request]
 
     async def test_a_reply_that_nobody_waits_for_any_more_is_stored(self, bus, store, box):
         request = a_request()
@@ -242,6 +243,88 @@ class TestAsk:
         await bus.settle(request, MessageState.SETTLED, an_answer(request))
         assert (await asking).text == "Hi"
         assert store.reply_to(request.id) is None
+
+
+class TestIdempotencyKey:
+    """One message with a key is delivered once, however often it is sent."""
+
+    async def test_a_repeat_of_what_was_answered_has_the_reply_at_once(self, bus, box):
+        first = a_request(idempotency_key="k")
+        asking = await asked(bus, box, first)
+        answer = an_answer(first)
+        await bus.settle(first, MessageState.SETTLED, answer)
+        box.refusal = CaxtonError(Code.AGENT_NOT_RUNNING, "on purpose")
+        assert [await asking, await bus.ask(a_request(idempotency_key="k"))] == [answer, answer]
+        assert (box.got, box.again) == ([first], [])
+
+    async def test_the_failure_of_the_first_is_that_of_the_repeat(self, bus, box):
+        first = a_request(idempotency_key="k")
+        await bus.send(first)
+        refusal = a_refusal(first)
+        await bus.settle(first, MessageState.FAILED, refusal)
+        assert await bus.ask(a_request(idempotency_key="k")) == refusal
+
+    async def test_a_repeat_of_what_is_not_answered_yet_waits_with_the_first(self, bus, store, box):
+        first = a_request(idempotency_key="k")
+        asking = await asked(bus, box, first)
+        repeat = asyncio.create_task(bus.ask(a_request(idempotency_key="k")))
+        async with asyncio.timeout(DEADLINE):
+            while not box.again:
+                await asyncio.sleep(0)
+        assert (box.got, box.again) == ([first], [first])  # a mailbox does not take twice what it has in hand
+        answer = an_answer(first)
+        await bus.settle(first, MessageState.SETTLED, answer)
+        assert await asyncio.gather(asking, repeat) == [answer, answer]
+        assert len(await store.messages(agent="helper", conversation_id=None, limit=9)) == 2
+
+    async def test_two_at_once_are_one(self, bus, store, box):
+        append, together = store.append, asyncio.Barrier(2)
+
+        async def late(message):
+            await together.wait()  # neither was stored when the other was looked up
+            return await append(message)
+
+        store.append = late
+        requests = [a_request(idempotency_key="k") for _ in range(2)]
+        first, second = await asyncio.gather(*(bus.send(request) for request in requests))
+        assert first == second
+        assert box.got == [first]
+
+    async def test_a_sender_who_stops_waiting_leaves_one_that_is_delivered_and_repeated(self, slow):
+        bus, store, box = slow
+        first = a_request(idempotency_key="k")
+        sending = asyncio.create_task(bus.send(first))
+        await store.storing.wait()
+        sending.cancel()
+        await asyncio.wait([sending])
+        store.go_on.set()
+        assert await bus.send(a_request(idempotency_key="k")) == first
+        async with asyncio.timeout(DEADLINE):
+            while not box.got:
+                await asyncio.sleep(0)
+        assert box.got == [first]
+
+    async def test_a_repeat_is_told_that_the_first_was_put_off(self, bus, box):
+        first = a_request(idempotency_key="k")
+        await bus.send(first)
+        repeat = asyncio.create_task(bus.ask(a_request(idempotency_key="k")))
+        async with asyncio.timeout(DEADLINE):
+            while not bus.followed(first.id):
+                await asyncio.sleep(0)
+        bus.postpone(first, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
+        assert (await told(repeat)).code is Code.SERVER_STOPPING
+
+    async def test_a_repeat_to_an_agent_that_stopped_before_it_answered_is_refused(self, bus, box):
+        await bus.send(a_request(idempotency_key="k"))
+        box.refusal = CaxtonError(Code.AGENT_NOT_RUNNING, "on purpose")
+        assert (await told(bus.send(a_request(idempotency_key="k")))).code is Code.AGENT_NOT_RUNNING
+
+    async def test_a_key_with_another_text_is_refused(self, bus, box):
+        await bus.send(a_request("This", idempotency_key="k"))
+        error = await told(bus.send(a_request("That", idempotency_key="k")))
+        assert error.code is Code.IDEMPOTENCY_KEY_REUSED
+        assert "'k'" in error.message
+        assert len(box.got) == 1
 
 
 class TestFollow:
@@ -297,8 +380,8 @@ class TestRedeliver:
         await store.append(request)
         accepted = store.accepted
 
-        async def slowly():
-            found = await accepted()
+        async def slowly(receiver):
+            found = await accepted(receiver)
             await store.settle(request.id, MessageState.SETTLED, an_answer(request))
             return found
 
@@ -334,7 +417,9 @@ async def test_whatever_becomes_of_requests_each_is_answered_or_still_accepted(f
     for request, (_, fate), outcome in zip(requests, fates, outcomes, strict=True):
         assert (outcome == store.reply_to(request.id)) is (fate != "postpone")
     postponed = [request for request, (_, fate) in zip(requests, fates, strict=True) if fate == "postpone"]
-    assert [one.message for one in await store.accepted()] == postponed
+    for name in boxes:
+        waiting = [request for request in postponed if request.receiver == name]
+        assert [one.message for one in await store.accepted(name)] == waiting
     for name, box in boxes.items():
         await bus.redeliver(name)
         assert box.again == [request for request in postponed if request.receiver == name]

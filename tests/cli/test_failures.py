@@ -49,6 +49,7 @@ def test_programs_are_told_all_there_is(session, capsys):
     show_error(session, ConfigurationError([PROBLEM]))
     told = json.loads(capsys.readouterr().err)
     assert (told["code"], told["hint"]) == ("configuration_invalid", "Port?")
+    assert told["docs"] == "tutorial/reference/errors.md#configuration_invalid"
     assert told["diagnostics"][0]["column"] == 1
     show_error(session, CaxtonError(Code.INTERNAL, "It broke.", why="It was old."))
     told = json.loads(capsys.readouterr().err)

@@ -1,6 +1,7 @@
 """The top of the command: what becomes of errors, texts that are none, and the help."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -51,6 +52,23 @@ def test_no_command_is_wrong_usage_with_the_help(apart):
 )
 def test_a_command_that_is_none_is_told_with_the_nearest(apart, words, nearest):
     assert f"Did you mean {nearest!r}?" in apart.err(*words, fails=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["agnt", "list"], "Did you mean 'agent'?"),
+        (["agent", "show"], "Missing argument 'NAME'."),
+        (["agent", "list", "--bogus"], "No such option '--bogus'"),
+        (["validate", "."], "There is no .toml file"),
+    ],
+)
+@pytest.mark.parametrize("option", [["--output", "json"], ["--output=json"]], ids=" ".join)
+def test_wrong_usage_is_an_error_in_json_for_programs(apart, words, said, option):
+    told = json.loads(apart.err(*words, *option, fails=2))
+    assert told["code"] == "usage_invalid"
+    assert said in told["message"]
+    assert "--help" in told["hint"]
 
 
 def test_a_command_that_is_like_none_is_told(apart):

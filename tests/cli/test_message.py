@@ -60,6 +60,17 @@ def test_a_person_sees_the_answer_as_it_comes(caxton, agent, monkeypatch):
     assert len([event for event in seen if isinstance(event, ReplyDelta)]) > 1
 
 
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize("option", ["--stream", "--no-stream"])
+def test_an_answer_does_nothing_to_the_terminal(caxton, agent, option):
+    assert caxton.out("message", "send", agent, "\x1b[2J", option) == "echo: \ufffd[2J\n"
+
+
+@pytest.mark.parametrize("option", ["--stream", "--no-stream"])
+def test_in_a_pipe_an_answer_stays_as_it_is(caxton, agent, option):
+    assert caxton.out("message", "send", agent, "ring\x07", option) == "echo: ring\x07\n"
+
+
 def test_streaming_and_waiting_say_the_same(caxton, agent):
     assert caxton.out("message", "send", agent, "Hello", "--stream") == "echo: Hello\n"
     assert caxton.out("message", "send", agent, "Hello", "--no-stream") == "echo: Hello\n"

@@ -65,6 +65,8 @@ def test_help_and_version_import_nearly_nothing(imported):
         ["server", "start", "--help"],
         ["server", "status"],
         ["server", "stop"],
+        ["template", "list"],
+        ["template", "show", "assistant"],
     ],
     ids=" ".join,
 )

@@ -91,6 +91,25 @@ BROKEN = {
     + "conversation.strategy = 'slidng'\n                        ^^^^^^^^ invalid_value: Did you mean 'sliding'?\n",
     "a choice in capitals": HEAD + "memory.scope = 'Agent'\n               ^^^^^^^ invalid_value: mean 'agent'?\n",
     "a choice that is a number": HEAD + "memory.scope = 5\n               ^ invalid_value: one of agent, workspace\n",
+    "an unknown key of the memory": HEAD + "[memory]\nenable = true\n^^^^^^ unknown_key: Did you mean 'enabled'?\n",
+    "a scope that there is not": HEAD
+    + "[memory]\nscope = 'agents'\n        ^^^^^^^^ invalid_value: Did you mean 'agent'?\n",
+    "a workspace without a name": HEAD + "[memory]\nworkspace = ''\n            ^^ invalid_value: Leave the key out\n",
+    "limits of recall that are none": HEAD
+    + "[memory]\nrecall_limit = 0\n               ^ invalid_value: equal to 1\n"
+    + "recall_tokens = 15\n                ^^ invalid_value: equal to 16\n"
+    + "max_entries = 0\n              ^ invalid_value: equal to 1\n",
+    "too much to recall": HEAD + "[memory]\nrecall_limit = 101\n               ^^^ invalid_value: equal to 100\n",
+    "sizes and times of memory of no kind": HEAD
+    + "[memory]\nmax_bytes = '10 apples'\n            ^^^^^^^^^^^ invalid_value: is not a size\n"
+    + "retention = 'ever'\n            ^^^^^^ invalid_value: is not a duration\n",
+    "a retention of nothing": HEAD + "[memory]\nretention = '0d'\n            ^^^^ invalid_value: greater than 0\n",
+    "a retention of more than a century": HEAD
+    + "[memory]\nretention = '36501d'\n            ^^^^^^^^ invalid_value: equal to 3153600000\n",
+    "switches that are text": HEAD
+    + "[memory]\nauto_recall = 'no'\n              ^^^^ wrong_type: has to be true or false\n"
+    + "auto_store = 1\n             ^ wrong_type: has to be true or false\n",
+    "a memory that is true": HEAD + "memory = true\n         ^^^^ wrong_type: 'memory' has to be a table\n",
     "a duration of no kind": HEAD
     + "[resources]\nmax_execution_time = 'soon'\n                     ^^^^^^ invalid_value: 'soon' is not a duration\n",
     "a duration of nothing": HEAD
@@ -153,6 +172,38 @@ class TestDefinition:
     def test_two_keys_make_an_agent_with_the_documented_defaults(self):
         loaded = load_definition(Source(path="a.toml", text=HEAD), providers=PROVIDERS)
         assert loaded.definition == AgentDefinition(name="helper", system_prompt="You help.")
+        assert loaded.warnings == ()
+
+    def test_every_key_of_the_memory_reaches_the_definition(self):
+        text = (
+            HEAD
+            + """
+            [memory]
+            enabled = true
+            scope = "workspace"
+            workspace = "lab"
+            auto_recall = false
+            auto_store = false
+            recall_limit = 3
+            recall_tokens = 100
+            max_entries = 50
+            max_bytes = "10MB"
+            retention = "90d"
+        """
+        )
+        loaded = load_definition(Source(path="a.toml", text=text), providers=PROVIDERS)
+        assert loaded.definition.memory == MemoryOptions(
+            enabled=True,
+            scope=MemoryScope.WORKSPACE,
+            workspace="lab",
+            auto_recall=False,
+            auto_store=False,
+            recall_limit=3,
+            recall_tokens=100,
+            max_entries=50,
+            max_bytes=10_000_000,
+            retention=90 * 86_400.0,
+        )
         assert loaded.warnings == ()
 
     def test_every_key_reaches_the_definition(self):

@@ -151,6 +151,12 @@ BROKEN = {
     + "[srever]\n ^^^^^^ unknown_key: Did you mean 'server'?\n",
     "a provider's key in [server]": "[server]\nbase_url = 'x'\n^^^^^^^^ unknown_key: belongs in [memory] or\n",
     "a misspelt key of a provider": "[providers.x]\nkind = 'local'\nmodle = 'x'\n^^^^^ unknown_key: mean 'model'?\n",
+    "an embedder that there is not": "[memory]\nembedder = 'onyx'\n           ^^^^^^ invalid_value: mean 'onnx'?\n",
+    "an unknown key of the memory": "[memory]\nwieghts = 'x'\n^^^^^^^ unknown_key: Did you mean 'weights'?\n",
+    "values of the memory that are none": "[memory]\nmodel = ' '\n        ^^^ invalid_value: Leave the key out\n"
+    + "base_url = 'localhost'\n           ^^^^^^^^^^^ invalid_value: http:// or https://\n"
+    + "dimension = 0\n            ^ invalid_value: equal to 1\n",
+    "an agent's key in the server's memory": "[memory]\nenabled = true\n^^^^^^^ unknown_key\n",
     "providers that are no table": "providers = 1\n            ^ wrong_type: a table\n",
     "a provider that is no table": "providers.x = 1\n              ^ wrong_type: 'providers.x' has to be a table\n",
     "a list of providers": "[[providers]]\n  ^^^^^^^^^ wrong_type: a table\nkind = 'local'\n",

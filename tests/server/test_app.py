@@ -17,12 +17,21 @@ BODIES = {
     BodyKind.MESSAGE: b'{"text": "Hello"}',
     BodyKind.DEFINITION: b'name = "my-agent"',
 }
+# What some operations cannot do without.
+OWN_BODIES = {
+    "memory.add": b'{"value": "Ada likes tea"}',
+    "memory.restore": b'{"records": []}',
+    "tools.answer": b'{"granted": true}',
+    "tools.call": b'{"arguments": {}}',
+}
+QUERIES = {"memory.search": {"text": "tea"}}
 
 
 @pytest.mark.parametrize(("operation", "path"), PATHS, ids=[f"{o.method} {path}" for o, path in PATHS])
 def test_every_operation_has_a_route_that_calls_its_service(http, services, operation, path):
     url = re.sub(r"\{\w+\}", "some-value", path)
-    answer = http.request(operation.method, url, content=BODIES[operation.body_kind])
+    body = OWN_BODIES.get(operation.name, BODIES[operation.body_kind])
+    answer = http.request(operation.method, url, content=body, params=QUERIES.get(operation.name))
     assert answer.status_code == operation.status
     assert answer.headers["content-type"] == "application/json"
     (call,) = services[operation.noun].calls

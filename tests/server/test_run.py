@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from support.http import REPLY, Wire
 from support.server import free_port, until
@@ -271,7 +272,8 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path):
 
 
 def test_nothing_heavy_is_imported_to_start():
-    heavy = {"openai", "rich", "xllamacpp", "httpx", "httpx2", "prompt_toolkit", "tree_sitter"}
+    heavy = {"cryptography", "httpx", "httpx2", "jsonschema", "litellm", "mcp", "ollama", "onnxruntime", "openai"}
+    heavy |= {"prompt_toolkit", "rich", "tokenizers", "tree_sitter", "wasmtime", "xllamacpp"}
     program = "import sys, caxton.server.run; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert set(done.stdout.split()) & heavy == set()
@@ -377,6 +379,13 @@ async def test_a_server_asked_to_stop_before_it_is_ready_stops_then(settings, se
     with listening(settings) as listener:
         await asyncio.wait_for(serve(settings, listener, stop=stop, open_caxton=caxton.open), DEADLINE)
     assert caxton.draining.is_set()
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)])
+async def test_a_server_that_others_can_reach_warns_that_it_lets_everybody_in(settings, services, caplog, host, warned):
+    async with served(msgspec.structs.replace(settings, host=host), services):
+        pass
+    assert ("there is no authentication" in caplog.text) is warned
 
 
 @posix

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_a_file_is_replaced_only_where_that_is_asked_for(tmp_path):
     assert path.read_text() == "before"
     save(path, "after", replace=True)
     assert path.read_text() == "after"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have owners, and no modes, there")
+def test_who_may_read_a_file_is_as_before_or_as_the_umask_has_it(tmp_path):
+    path = tmp_path / "a.toml"
+    before = os.umask(0o027)
+    try:
+        save(path, "new", replace=False)
+        made = path.stat().st_mode & 0o777
+        path.chmod(0o600)
+        save(path, "replaced", replace=True)
+    finally:
+        os.umask(before)
+    assert (made, path.stat().st_mode & 0o777) == (0o640, 0o600)
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path, monkeypatch):

@@ -105,7 +105,7 @@ class TestSend:
         await asyncio.wait([asking])
         go_on.set()
         assert sent(running, await running.ask("Next")) == ["Hello", "echo: Hello", "Next"]
-        assert await running.message_store.accepted() == []
+        assert await running.message_store.accepted("helper") == []
 
     async def test_an_agent_stopped_while_the_message_is_stored_says_so_and_answers_later(self, running):
         storing, go_on = asyncio.Event(), asyncio.Event()
@@ -240,7 +240,7 @@ class TestDelivery:
 
     async def test_one_that_no_server_lives_to_answer_is_given_up(self, house):
         await self.accepted(house)
-        (message,) = await house.message_store.accepted()
+        (message,) = await house.message_store.accepted("helper")
         for _ in range(MAX_ATTEMPTS):
             await house.message_store.begin(message.message.id)
         async with house.opened():

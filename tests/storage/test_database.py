@@ -47,6 +47,14 @@ class TestOpening:
             assert database.path == path
         assert path.is_file()
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="files have owners, and no modes, there")
+    async def test_nobody_else_may_read_it_even_in_a_directory_open_to_all(self, path):
+        path.parent.mkdir(mode=0o755)
+        async with open_database(path) as database:
+            await database.write(lambda session: session.execute("CREATE TABLE things (name TEXT)"))
+            modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+        assert modes == dict.fromkeys(["caxton.db", "caxton.db-shm", "caxton.db-wal", "caxton.lock"], 0o600)
+
     async def test_what_was_written_is_there_at_the_next_opening(self, path):
         await make(path)
         async with open_database(path) as database:

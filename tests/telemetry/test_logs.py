@@ -1,6 +1,7 @@
 import logging
 import re
 import sys
+from unittest.mock import ANY
 
 import pytest
 
@@ -72,3 +73,29 @@ def test_what_no_encoding_can_hold_breaks_no_line(written, tmp_path, monkeypatch
         configure_logging("info")
         logging.getLogger("caxton.test").info("%s", "\udcff.toml")
     assert r"\udcff.toml" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("two\nlines", r"two\nlines"),
+        ("\x1b[31mred\x07\r", r"\x1b[31mred\x07"),
+        ("a\u2028b\u202ec\x85d", r"a\u2028b\u202ec\x85d"),
+        ("héllo ✓ → 你好", "héllo ✓ → 你好"),
+        ("ends in spaces  ", "ends in spaces"),
+    ],
+)
+def test_an_event_is_one_line_whatever_it_says(written, said, line):
+    configure_logging("info")
+    logging.getLogger("caxton.test").info("%s", said)
+    assert written().split("caxton.test: ") == [ANY, f"{line}\n"]
+
+
+def test_a_traceback_follows_its_event_and_cannot_be_taken_for_another(written):
+    configure_logging("info")
+    error = ValueError("bad\n2026-01-01T00:00:00.000Z INFO caxton: all is well\x1b[2J")
+    logging.getLogger("caxton.test").error("it failed", exc_info=error)
+    event, *traceback = written().splitlines()
+    assert event.endswith("it failed")
+    assert [line for line in traceback if not line.startswith("    | ")] == []
+    assert traceback[-1] == r"    | 2026-01-01T00:00:00.000Z INFO caxton: all is well\x1b[2J"

@@ -44,7 +44,7 @@ class TestSurrogates:
             await store.append(a_request(**broken))
         assert failure.value.code is Code.BODY_INVALID
         assert "surrogate" in failure.value.message
-        assert await store.accepted() == []
+        assert await store.accepted("helper") == []
 
     async def test_a_reply_with_half_a_character_leaves_its_request_to_be_answered_again(self, store):
         request = a_request()
@@ -52,7 +52,7 @@ class TestSurrogates:
         with pytest.raises(CaxtonError) as failure:
             await store.settle(request.id, MessageState.SETTLED, an_answer(request, "\ud83d"))
         assert failure.value.code is Code.BODY_INVALID
-        assert await store.accepted() == [accepted(request)]
+        assert await store.accepted("helper") == [accepted(request)]
         assert store.conversation(request.conversation_id).messages == 1
 
 
@@ -86,7 +86,13 @@ class TestCosts:
         assert all(step.startswith("SEARCH") for step in plan), plan
 
     def test_what_waits_is_found_without_looking_at_the_rest(self, database):
-        assert self.plan(database, sqlite.ACCEPTED) == ["SCAN messages USING INDEX messages_accepted"]
+        assert self.plan(database, sqlite.ACCEPTED) == [
+            "SEARCH messages USING INDEX messages_accepted_by_agent (agent=?)"
+        ]
+
+    def test_the_first_message_with_a_key_is_found_by_it(self, database):
+        (step,) = self.plan(database, sqlite.KEYED)
+        assert step.startswith("SEARCH messages USING INDEX messages_by_key")
 
     def test_within_a_conversation_the_agents_other_messages_are_not_looked_at(self, database):
         where, _ = sqlite._where(agent="helper", conversation_id="c")
@@ -106,7 +112,7 @@ async def test_everything_is_there_when_the_database_is_opened_again(tmp_path):
     async with open_database(tmp_path / "caxton.db") as database:
         store = SqliteMessageStore(database)
         assert store.reply_to(request.id) == reply
-        assert await store.accepted() == [accepted(waiting, attempts=1)]
+        assert await store.accepted("helper") == [accepted(waiting, attempts=1)]
         assert store.conversation(request.conversation_id) == conversation
 
 
@@ -120,7 +126,7 @@ async def test_a_reply_is_stored_with_the_end_of_its_request_or_not_at_all(datab
     )
     with pytest.raises(CaxtonError):
         await store.settle(request.id, MessageState.SETTLED, an_answer(request))
-    assert await store.accepted() == [accepted(request)]
+    assert await store.accepted("helper") == [accepted(request)]
     assert store.reply_to(request.id) is None
 
 
@@ -161,9 +167,14 @@ class Talks(RuleBasedStateMachine):
         store, model = self.runner.run(answers())
         assert store == model
 
-    @rule(agent=st.sampled_from(AGENTS), talk=st.sampled_from(TALKS), sender=st.sampled_from(("user", *AGENTS)))
-    def append(self, agent: str, talk: str, sender: str) -> None:
-        message = a_request(agent=agent, conversation_id=talk, sender=sender)
+    @rule(
+        agent=st.sampled_from(AGENTS),
+        talk=st.sampled_from(TALKS),
+        sender=st.sampled_from(("user", *AGENTS)),
+        key=st.sampled_from([None, None, "one", "two"]),
+    )
+    def append(self, agent: str, talk: str, sender: str, key: str | None) -> None:
+        message = a_request(agent=agent, conversation_id=talk, sender=sender, idempotency_key=key)
         self.sent.append(message)
         self.both("append", message)
 
@@ -202,7 +213,8 @@ class Talks(RuleBasedStateMachine):
 
     @invariant()
     def they_tell_the_same(self) -> None:
-        self.both("accepted")
+        for agent in AGENTS:
+            self.both("accepted", agent)
         for agent in (None, *AGENTS):
             for talk in (None, *TALKS):
                 self.both("messages", agent=agent, conversation_id=talk, limit=99)
