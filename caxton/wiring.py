@@ -40,6 +40,7 @@ from caxton.service.conversations import ConversationService
 from caxton.service.definitions import Definitions
 from caxton.service.memory import MemoryService
 from caxton.service.messages import MessageService
+from caxton.service.people import PeopleService
 from caxton.service.providers import ProviderService
 from caxton.service.server import ServerService
 from caxton.service.templates import TemplateService
@@ -49,7 +50,11 @@ from caxton.storage.database import open_database
 from caxton.storage.usage import SqliteUsageStore
 from caxton.telemetry.logs import configure_logging
 from caxton.tools.catalogue import open_tools
+from caxton.tools.deployments import Deployments
 from caxton.tools.mcp_json import read_mcp_json
+
+WASM_CACHE = Path("cache", "wasm")
+"""Where compiled WebAssembly is kept, in the data directory."""
 
 
 class Caxton(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +105,11 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         embedding = embedder(settings.embedder, os.environ)
         stack.push_async_callback(embedding.aclose)
         memory = await stack.enter_async_context(open_sqlite_memory(database, embedding, clock=clock, new_id=new_id))
+        deployments = Deployments(
+            settings.data_dir / "wasm", cache=settings.data_dir / WASM_CACHE, public_key=settings.tools.wasm_public_key
+        )
         tools = await stack.enter_async_context(
-            open_tools(_tool_settings(settings), clock=clock, new_id=new_id, environ=os.environ)
+            open_tools(_tool_settings(settings, deployments), clock=clock, new_id=new_id, environ=os.environ)
         )
         turns = TurnLoop(
             bus=bus,
@@ -153,11 +161,20 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
                 ),
                 "conversations": ConversationService(store=store),
+                "people": PeopleService(
+                    store=store,
+                    memory=memory,
+                    usage=usage,
+                    ledger=ledger,
+                    summaries=summaries,
+                    traces=traces,
+                    database=database,
+                ),
                 "providers": ProviderService(
                     settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock
                 ),
                 "templates": TemplateService(),
-                "tools": ToolService(catalogue=tools, new_id=new_id),
+                "tools": ToolService(catalogue=tools, deployments=deployments, new_id=new_id),
                 "server": ServerService(
                     settings=settings,
                     version=version("caxton"),
@@ -170,12 +187,13 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         )
 
 
-def _tool_settings(settings: ServerSettings) -> ToolSettings:
-    """The settings of tools, with the servers of JSON files too, and a place for compiled WebAssembly.
+def _tool_settings(settings: ServerSettings, deployments: Deployments) -> ToolSettings:
+    """The settings of tools, with the servers of JSON files and those sent over HTTP, and a place for compiled code.
 
-    A server of caxton.toml goes before another of its name. ConfigurationError with every error of the JSON files.
+    A server of caxton.toml goes before another of its name, one of a JSON file before one that was sent.
+    ConfigurationError with every error of the JSON files.
     """
-    cache = {"cache": str(settings.data_dir / "cache" / "wasm")}
+    cache = {"cache": str(settings.data_dir / WASM_CACHE)}
     servers = {
         name: msgspec.structs.replace(one, options={**cache, **one.options}) if one.kind == "wasm" else one
         for name, one in settings.tools.servers.items()
@@ -187,7 +205,7 @@ def _tool_settings(settings: ServerSettings) -> ToolSettings:
         servers = {**found.servers, **servers}
     if wrong:
         raise ConfigurationError(wrong)
-    return msgspec.structs.replace(settings.tools, servers=servers)
+    return msgspec.structs.replace(settings.tools, servers={**deployments.servers(), **servers})
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """`caxton tool`: tools, the servers they come from, and who may use them."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -7,7 +8,7 @@ import click
 from caxton.cli.complete import agent_name
 from caxton.cli.session import CaxtonGroup, Session, pass_session
 from caxton.service.api import tools
-from caxton.service.api.tools import AnswerApproval, CallTool
+from caxton.service.api.tools import AnswerApproval, CallTool, DeployWasm
 
 
 @click.group(cls=CaxtonGroup)
@@ -167,6 +168,58 @@ def answer(session: Session, id: str, answer: str, reason: str) -> None:
     body = AnswerApproval(granted=answer == "yes", by=getpass.getuser(), reason=reason)
     done = session.client().call(tools.ANSWER, path={"id": id}, body=body)
     session.show(done, lambda: click.echo("The call is made." if done.granted else "The call is refused."))
+
+
+@tool.command()
+@click.argument("name")
+@click.argument("module", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--sha256", default="", help="Refuse the module unless this is its hash.")
+@click.option(
+    "--signature", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with its signature."
+)
+@click.option("--fuel", type=click.IntRange(min=1), help="Units of fuel for a call, about one an instruction.")
+@click.option("--memory", metavar="SIZE", help='Memory of an instance: "64MB".')
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Longest call.")
+@pass_session
+def deploy(
+    session: Session,
+    name: str,
+    module: Path,
+    sha256: str,
+    signature: Path | None,
+    fuel: int | None,
+    memory: str | None,
+    seconds: float | None,
+) -> None:
+    """Add the WebAssembly tool server in the file MODULE, as NAME."""
+    from caxton.cli.waiting import waiting
+    from caxton.config.units import read_size
+    from caxton.domain.tool_settings import WasmLimits
+
+    try:
+        bytes_ = read_size(memory) if memory else None
+    except ValueError as error:
+        raise click.UsageError(f"--memory: {error}, not {memory!r}.") from error
+    given: dict[str, Any] = {"max_fuel": fuel, "max_memory_bytes": bytes_, "max_seconds": seconds}
+    body = DeployWasm(
+        name=name,
+        module=module.read_bytes(),
+        sha256=sha256,
+        signature=signature.read_bytes() if signature else b"",
+        limits=WasmLimits(**{key: value for key, value in given.items() if value is not None}),
+    )
+    with waiting(session, f"{name} is compiled"):
+        answer = session.client().call(tools.DEPLOY, body=body)
+    session.show(answer, lambda: click.echo(f"{name} offers {', '.join(answer.tools) or 'no tools'}."))
+
+
+@tool.command()
+@click.argument("name")
+@pass_session
+def undeploy(session: Session, name: str) -> None:
+    """Remove a WebAssembly tool server that was added by `deploy`."""
+    answer = session.client().call(tools.UNDEPLOY, path={"name": name})
+    session.show(answer, lambda: click.echo(f"{name} is removed."))
 
 
 @tool.command()

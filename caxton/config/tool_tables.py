@@ -59,6 +59,9 @@ class ToolsTable(FileModel):
         "block", description="What becomes of a tool whose description is not the approved one any more."
     )
     mcp_json: list[Filled] = Field([], description="Files with `mcpServers` in JSON, as other programs have them.")
+    wasm_public_key: Filled | None = Field(
+        None, description="Ed25519 key in base64: WebAssembly modules sent over HTTP have to be signed by its owner."
+    )
     rules: list[RuleTable] = Field([], description="What arguments may be.")
 
 
@@ -119,6 +122,7 @@ def tool_settings(tools: ToolsTable, servers: Mapping[str, McpServerTable], base
         servers={name: _server(name, table, base) for name, table in servers.items()},
         policy=policy,
         mcp_json=tuple(resolve(path, base) for path in tools.mcp_json),
+        wasm_public_key=tools.wasm_public_key or "",
     )
 
 

@@ -74,6 +74,7 @@ class Code(StrEnum):
     TOOL_NOT_APPROVED = "tool_not_approved"
     TOOL_NOT_FOUND = "tool_not_found"
     TOOL_RESULT_TOO_LARGE = "tool_result_too_large"
+    TOOL_SERVER_EXISTS = "tool_server_exists"
     TOOL_SERVER_UNAVAILABLE = "tool_server_unavailable"
     TOOL_SERVER_UNKNOWN = "tool_server_unknown"
     TOOL_TIMEOUT = "tool_timeout"
@@ -330,6 +331,9 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_FAILED,
         "The tool's answer is larger than allowed",
         "Ask the tool for less, or raise `max_result_bytes` in `[mcp_servers.NAME]`.",
+    ),
+    Code.TOOL_SERVER_EXISTS: CodeInfo(
+        409, EXIT_FAILED, "A tool server of that name exists", "Choose another name, or take it out of the server file."
     ),
     Code.TOOL_SERVER_UNAVAILABLE: CodeInfo(
         503,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -64,6 +65,19 @@ class McpServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, object] = {}
 
 
+class WasmLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a WebAssembly server may use: of fuel (about one unit an instruction), time and output for a call, of memory
+    for an instance; how many instances there are, and after how many calls one is replaced.
+    """
+
+    max_fuel: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)] = 1_000_000_000
+    max_memory_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=1_073_741_824)] = 67_108_864
+    max_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 10.0
+    max_output_bytes: Annotated[int, msgspec.Meta(ge=1, le=134_217_728)] = 1_048_576
+    instances: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    recycle_after: Annotated[int, msgspec.Meta(ge=1)] = 1000
+
+
 class ArgumentRule(msgspec.Struct, frozen=True, kw_only=True):
     """What an argument of certain tools may be, for certain agents: `[[tools.rules]]`.
 
@@ -101,8 +115,12 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a server file says of tools. `mcp_json` are files with more servers, in JSON."""
+    """All that a server file says of tools. `mcp_json` are files with more servers, in JSON.
+
+    `wasm_public_key` (Ed25519, base64) demands a signature of WebAssembly modules that are sent over HTTP.
+    """
 
     servers: Mapping[str, McpServerSettings] = {}
     policy: ToolPolicy = ToolPolicy()
     mcp_json: tuple[Path, ...] = ()
+    wasm_public_key: str = ""

@@ -1,5 +1,6 @@
 """The operations on tools."""
 
+import asyncio
 from typing import Protocol
 
 import msgspec
@@ -9,7 +10,7 @@ from caxton.domain.health import ComponentHealth, HealthStatus
 from caxton.domain.identifiers import IdSource
 from caxton.domain.ports.tools import Approvals, SecurityLog, ToolHost, Tools
 from caxton.domain.tool import Approval, ToolCall, ToolName, ToolSchema
-from caxton.domain.tool_settings import McpServerSettings
+from caxton.domain.tool_settings import McpServerSettings, ToolSettings, WasmLimits
 from caxton.service.api.tools import (
     AnswerApproval,
     ApprovalAnswered,
@@ -17,6 +18,7 @@ from caxton.service.api.tools import (
     ApprovalView,
     CallTool,
     DecisionView,
+    DeployWasm,
     ToolAnswer,
     ToolList,
     ToolServer,
@@ -25,6 +27,8 @@ from caxton.service.api.tools import (
     ToolView,
     ViolationList,
     ViolationView,
+    WasmDeployed,
+    WasmRemoved,
 )
 
 
@@ -56,12 +60,43 @@ class Catalogue(Tools, Protocol):
 
     def logs(self, server: str) -> list[str]: ...
 
+    @property
+    def settings(self) -> ToolSettings: ...
+
+    async def replace(self, settings: ToolSettings) -> None: ...
+
+
+class ModuleFacts(Protocol):
+    """What a WebAssembly module is."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def memory(self) -> int: ...
+
+
+class Deployments(Protocol):
+    """The servers that were sent over HTTP; `tools.deployments.Deployments` is one."""
+
+    def servers(self) -> dict[str, McpServerSettings]: ...
+
+    def add(
+        self, name: str, module: bytes, *, sha256: str, signature: bytes, limits: WasmLimits
+    ) -> tuple[McpServerSettings, ModuleFacts]: ...
+
+    def remove(self, name: str) -> bool: ...
+
 
 class ToolService:
     """One method an operation of `service.api.tools`."""
 
-    def __init__(self, *, catalogue: Catalogue, new_id: IdSource) -> None:
+    def __init__(self, *, catalogue: Catalogue, deployments: Deployments, new_id: IdSource) -> None:
         self._catalogue = catalogue
+        self._deployments = deployments
         self._new_id = new_id
 
     async def list(self, *, server: str | None = None) -> ToolList:
@@ -100,6 +135,43 @@ class ToolService:
         for _, host in self._catalogue.hosts.running(name):
             await host.restart()
         return await self.servers()
+
+    async def deploy(self, *, body: DeployWasm) -> WasmDeployed:
+        """Keep the module and start it: one that does not answer is refused, and nothing is left of it."""
+        settings = self._catalogue.settings
+        deployed = await asyncio.to_thread(self._deployments.servers)
+        if body.name in settings.servers and body.name not in deployed:
+            raise CaxtonError(Code.TOOL_SERVER_EXISTS, f"The server file has a tool server {body.name!r} already.")
+        server, facts = await asyncio.to_thread(
+            self._deployments.add,
+            body.name,
+            body.module,
+            sha256=body.sha256,
+            signature=body.signature,
+            limits=body.limits,
+        )
+        await self._catalogue.replace(
+            msgspec.structs.replace(settings, servers={**settings.servers, body.name: server})
+        )
+        schemas, failures = await self._catalogue.listing(body.name)
+        if failure := failures.get(body.name):
+            await self.undeploy(name=body.name)
+            raise failure.error()
+        return WasmDeployed(
+            name=body.name,
+            sha256=facts.sha256,
+            size=facts.size,
+            memory=facts.memory,
+            tools=[str(schema.name) for schema in schemas],
+        )
+
+    async def undeploy(self, *, name: str) -> WasmRemoved:
+        if not await asyncio.to_thread(self._deployments.remove, name):
+            raise CaxtonError(Code.TOOL_SERVER_UNKNOWN, f"No tool server {name!r} was added over HTTP.")
+        settings = self._catalogue.settings
+        servers = {key: one for key, one in settings.servers.items() if key != name}
+        await self._catalogue.replace(msgspec.structs.replace(settings, servers=servers))
+        return WasmRemoved(name=name)
 
     async def violations(self, *, limit: int = 50) -> ViolationList:
         found = self._catalogue.violations.violations(limit)

@@ -122,6 +122,11 @@ class Catalogue:
         self.permissions.replace(settings.policy)
         await self.hosts.replace(settings.servers)
 
+    @property
+    def settings(self) -> ToolSettings:
+        """The rules and servers as they are now."""
+        return ToolSettings(servers={one.name: one for one in self.hosts.settings()}, policy=self.permissions.policy)
+
     def offers(self, server: str) -> OffersResources | None:
         """The server's resources and prompts; None where its kind has none. CaxtonError `tool_server_unknown`."""
         host = self.hosts.get(server, None)

@@ -23,6 +23,7 @@ OWN_BODIES = {
     "memory.restore": b'{"records": []}',
     "tools.answer": b'{"granted": true}',
     "tools.call": b'{"arguments": {}}',
+    "tools.deploy": b'{"name": "text", "module": "AGFzbQ=="}',
 }
 QUERIES = {"memory.search": {"text": "tea"}}
 

@@ -16,6 +16,7 @@ from caxton.domain.tool import (
     ToolViolation,
     Verdict,
 )
+from caxton.domain.tool_settings import WasmLimits
 from caxton.service.api.operation import BodyKind, Operation, PageSize
 
 
@@ -192,6 +193,34 @@ class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True):
     granted: bool
 
 
+class DeployWasm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A WebAssembly server: a WASI command that speaks MCP on standard input and output.
+
+    `module` and `signature` (Ed25519, of the module) are base64; `sha256` in hexadecimal pins the module. It sees
+    nothing of this machine; what it may use is bounded by `limits`.
+    """
+
+    name: str
+    module: bytes
+    sha256: str = ""
+    signature: bytes = b""
+    limits: WasmLimits = WasmLimits()
+
+
+class WasmDeployed(msgspec.Struct, frozen=True, kw_only=True):
+    """The server is there. `size` is in bytes, `memory` what the module starts with; `tools` are those it offers."""
+
+    name: str
+    sha256: str
+    size: int
+    memory: int
+    tools: list[str]
+
+
+class WasmRemoved(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+
+
 class ToolsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """`server` leaves out the tools of all others."""
 
@@ -276,6 +305,27 @@ RESTART = Operation(
     response=ToolServerList,
     errors=(Code.TOOL_SERVER_UNKNOWN,),
 )
+DEPLOY = Operation(
+    name="tools.deploy",
+    method="POST",
+    path="/tools/wasm",
+    summary="Add a WebAssembly tool server, or replace one that was added so",
+    permission="tools:deploy",
+    response=WasmDeployed,
+    status=201,
+    body=DeployWasm,
+    body_kind=BodyKind.JSON,
+    errors=(Code.TOOL_SERVER_EXISTS, Code.TOOL_SERVER_UNAVAILABLE),
+)
+UNDEPLOY = Operation(
+    name="tools.undeploy",
+    method="DELETE",
+    path="/tools/wasm/{name}",
+    summary="Remove a WebAssembly tool server that was added over HTTP",
+    permission="tools:deploy",
+    response=WasmRemoved,
+    errors=(Code.TOOL_SERVER_UNKNOWN,),
+)
 SHOW = Operation(
     name="tools.show",
     method="GET",
@@ -316,4 +366,18 @@ APPROVE = Operation(
     errors=TOOL_ERRORS,
 )
 
-OPERATIONS = (LIST, SERVERS, VIOLATIONS, APPROVALS, ANSWER, LOGS, RESTART, SHOW, CALL, EXPLAIN, APPROVE)
+OPERATIONS = (
+    LIST,
+    SERVERS,
+    VIOLATIONS,
+    APPROVALS,
+    ANSWER,
+    LOGS,
+    RESTART,
+    DEPLOY,
+    UNDEPLOY,
+    SHOW,
+    CALL,
+    EXPLAIN,
+    APPROVE,
+)
