@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from caxton.bus.local import LocalBus
-from caxton.bus.stores.sqlite import SqliteMessageStore
+from caxton.bus.stores.sqlite import RESCUED, SqliteMessageStore
 from caxton.config.location import url_of
 from caxton.config.settings import load_settings
 from caxton.config.source import read_source
@@ -21,10 +21,11 @@ from caxton.domain.health import ComponentHealth, HealthStatus
 from caxton.domain.identifiers import IdSource
 from caxton.domain.lifecycle import AgentState
 from caxton.domain.ports.clock import Clock
-from caxton.domain.ports.database import Database
+from caxton.domain.ports.database import Database, Session
 from caxton.domain.settings import ServerSettings
 from caxton.domain.tool_settings import ToolSettings
 from caxton.memory.embedders import embedder
+from caxton.memory.rescued import DERIVED, agree
 from caxton.memory.sqlite import open_sqlite_memory
 from caxton.providers.kinds import provider_kinds
 from caxton.providers.prices import KnownPrices
@@ -47,6 +48,7 @@ from caxton.service.templates import TemplateService
 from caxton.service.tools import ToolService
 from caxton.storage.agents import SqliteAgentStore
 from caxton.storage.database import open_database
+from caxton.storage.rescue import rescue
 from caxton.storage.usage import SqliteUsageStore
 from caxton.telemetry.logs import configure_logging
 from caxton.tools.catalogue import open_tools
@@ -64,7 +66,15 @@ class Caxton(msgspec.Struct, frozen=True, kw_only=True):
     services: Mapping[str, object]
 
 
-__all__ = ["Caxton", "configure_logging", "load_server_settings", "open_caxton", "provider_kinds", "server_url"]
+__all__ = [
+    "Caxton",
+    "configure_logging",
+    "load_server_settings",
+    "open_caxton",
+    "provider_kinds",
+    "rescue_database",
+    "server_url",
+]
 
 
 def load_server_settings(
@@ -77,6 +87,17 @@ def load_server_settings(
 def server_url(settings: ServerSettings) -> str:
     """Where this machine reaches a server with these settings."""
     return url_of(settings.host, settings.port)
+
+
+def rescue_database(path: Path) -> dict[str, int]:
+    """Put what can be read of a damaged database in its place; how many rows of each table that is."""
+
+    def derive(session: Session) -> None:
+        agree(session)
+        for statement in RESCUED:
+            session.execute(statement)
+
+    return rescue(path, derived=DERIVED, derive=derive)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ COMMANDS = {
     "chat": ("caxton.cli.chat:chat", "Talk with an agent."),
     "conversation": ("caxton.cli.conversation:conversation", "List, show and reset conversations."),
     "memory": ("caxton.cli.memory:memory", "Search, add, list and forget what agents remember."),
+    "person": ("caxton.cli.person:person", "Show and erase what is kept of a person."),
     "provider": ("caxton.cli.provider:provider", "List, check and account for providers of language models."),
     "tool": ("caxton.cli.tool:tool", "List, try and explain tools, and answer calls that wait."),
     "template": ("caxton.cli.template:template", "List and show agent templates."),

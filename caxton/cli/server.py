@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from caxton.cli.session import CaxtonGroup, Session, pass_session, session_of
+from caxton.cli.session import CaxtonGroup, Session, pass_session, session_of, yes_option
 from caxton.cli.waiting import waiting
 from caxton.domain.errors import EXIT_UNREACHABLE, CaxtonError, Code
 
@@ -106,6 +106,28 @@ def status(context: click.Context, data_dir: str | None) -> None:
             click.echo(f"  {part.name:<20} {part.status:<9} {part.detail}".rstrip())
 
     session.show(told, people)
+
+
+@server.command()
+@click.option("--data-dir", help="The data directory whose database is damaged.")
+@yes_option
+@pass_session
+def rescue(session: Session, data_dir: str | None, yes: bool) -> None:
+    """Save what can be read of a damaged database. The server has to be stopped; the damaged file is kept."""
+    from caxton.wiring import rescue_database
+
+    database = session.location(data_dir=data_dir).data_dir / "caxton.db"
+    session.confirm(f"Put a sound database with what can be read of it in the place of {database}?", yes=yes)
+    with waiting(session, "Reading what can be read"):
+        counts = rescue_database(database)
+
+    def people() -> None:
+        from caxton.cli.tables import print_table
+
+        print_table(session, ("TABLE", "ROWS"), [(table, count) for table, count in counts.items() if count])
+        click.echo(f"The damaged file is {database.with_suffix('.damaged.db')}.")
+
+    session.show({"rows": counts}, people)
 
 
 def _start(session: Session, command: list[str], flags: dict[str, str | None]) -> None:

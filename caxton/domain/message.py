@@ -110,6 +110,17 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """What was erased of a person: the ids of the conversations, and how many messages there were in them.
+
+    `waiting` of the messages had no reply yet.
+    """
+
+    conversations: tuple[str, ...]
+    messages: int
+    waiting: int
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation in one line: its id, who takes part, how long it is, when it began and last went on."""
 

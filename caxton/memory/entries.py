@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from caxton.domain.agent import MemoryScope
 from caxton.domain.memory import MemoryEntry, MemoryFilter, MemoryRecord, MemorySpace, NewMemory, Relation
 from caxton.domain.ports.database import Session
 from caxton.memory.checks import Prepared, prepared
@@ -60,10 +61,14 @@ def used(session: Session, ids: Sequence[str], now: float) -> None:
 
 
 def forget(session: Session, filter: MemoryFilter, now: float) -> int:
-    """Delete what is meant. Of a person's data not a word is left in the index of words either, which takes longer."""
+    """Delete what is meant. Of a person's or a conversation's not a word is left in the index of words either.
+
+    That takes longer, and is not done for everything else.
+    """
     meant = where(session, filter, now)
     gone = len(session.execute(FORGET.format(where=meant.sql), meant.values))
-    if gone and filter.subject is not None:
+    talks = any(space.scope is MemoryScope.SESSION for space in filter.spaces or ())
+    if gone and (filter.subject is not None or talks):
         session.execute(SCRUB)
     return gone
 

@@ -144,9 +144,17 @@ class Actor:
     def _dispatch(self) -> None:
         limit = self.loaded.definition.resources.concurrent_turns
         for _ in range(min(len(self._ready), limit - len(self._workers)) if self._answering else 0):
-            worker = asyncio.create_task(self._work(), name=f"agent {self.name}")
+            worker = asyncio.create_task(self._run(), name=f"agent {self.name}")
             self._workers.add(worker)
+            # For one that is cancelled before it runs; another is gone by then.
             worker.add_done_callback(self._workers.discard)
+
+    async def _run(self) -> None:
+        """A worker's life. It is no worker any more as soon as it finds no work: the next message needs another one."""
+        try:
+            await self._work()
+        finally:
+            self._workers -= {asyncio.current_task()}
 
     async def _work(self) -> None:
         while self._ready and self._answering:

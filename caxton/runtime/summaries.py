@@ -5,7 +5,7 @@ Made after turns and beside them: a reply never waits for one. Until a summary i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from caxton.domain.agent import AgentDefinition
@@ -53,6 +53,11 @@ class Summaries:
         if new := _after(fallen, summary):
             self._due[conversation_id, agent.name] = agent, new
             self._some.set()
+
+    def forget(self, conversations: Collection[str]) -> None:
+        """Summarise nothing of these conversations that is due."""
+        for place in [place for place in self._due if place[0] in conversations]:
+            del self._due[place]
 
     async def work(self) -> None:
         """Summarise what is due, until cancelled. One that fails is due again when more falls out."""

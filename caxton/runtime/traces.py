@@ -1,6 +1,7 @@
 """The traces of recent turns, in memory."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 from caxton.domain.turn import TurnTrace
 
@@ -16,6 +17,11 @@ class Traces:
         self._traces[trace.request] = trace
         if len(self._traces) > self._limit:
             self._traces.popitem(last=False)
+
+    def forget(self, conversations: Collection[str]) -> None:
+        """Let go of the turns of these conversations."""
+        for request in [id for id, trace in self._traces.items() if trace.conversation_id in conversations]:
+            del self._traces[request]
 
     def find(self, request: str) -> TurnTrace | None:
         return self._traces.get(request)

@@ -1,6 +1,7 @@
 """The operations on what agents remember."""
 
 from collections.abc import AsyncGenerator
+from typing import TypedDict, Unpack
 
 import msgspec
 
@@ -21,6 +22,16 @@ from caxton.service.api.memory import (
 )
 
 
+class Conditions(TypedDict, total=False):
+    """The fields of `FilterQuery`."""
+
+    scope: MemoryScope | None
+    owner: str | None
+    key: str | None
+    tag: str | None
+    subject: str | None
+
+
 class MemoryService:
     """One method an operation of `service.api.memory`, and `stream` for the streamed form of `export`."""
 
@@ -28,19 +39,8 @@ class MemoryService:
         self._memory = memory
         self._clock = clock
 
-    async def list(
-        self,
-        *,
-        scope: MemoryScope | None = None,
-        owner: str | None = None,
-        key: str | None = None,
-        tag: str | None = None,
-        subject: str | None = None,
-        limit: int = 50,
-        before: str | None = None,
-    ) -> MemoryList:
-        wanted = _filter(scope, owner, key, tag, subject)
-        entries = await self._memory.newest(wanted, limit=limit, before=before)
+    async def list(self, *, limit: int = 50, before: str | None = None, **conditions: Unpack[Conditions]) -> MemoryList:
+        entries = await self._memory.newest(_filter(conditions), limit=limit, before=before)
         return MemoryList(entries=entries, next=entries[-1].id if len(entries) == limit else None)
 
     async def add(self, *, body: AddMemory) -> MemoryEntry:
@@ -65,30 +65,16 @@ class MemoryService:
         self,
         *,
         text: str,
-        scope: MemoryScope | None = None,
-        owner: str | None = None,
-        key: str | None = None,
-        tag: str | None = None,
-        subject: str | None = None,
         mode: SearchMode = SearchMode.HYBRID,
         limit: int = 10,
+        **conditions: Unpack[Conditions],
     ) -> MemoryHits:
-        wanted = _filter(scope, owner, key, tag, subject)
-        result = await self._memory.search(MemoryQuery(text=text, filter=wanted, mode=mode, limit=limit))
+        query = MemoryQuery(text=text, filter=_filter(conditions), mode=mode, limit=limit)
+        result = await self._memory.search(query)
         return MemoryHits(hits=[*result.hits], warning=result.warning)
 
-    async def forget(
-        self,
-        *,
-        scope: MemoryScope | None = None,
-        owner: str | None = None,
-        key: str | None = None,
-        tag: str | None = None,
-        subject: str | None = None,
-        id: str | None = None,
-        all: bool = False,
-    ) -> Forgotten:
-        wanted = _filter(scope, owner, key, tag, subject)
+    async def forget(self, *, id: str | None = None, all: bool = False, **conditions: Unpack[Conditions]) -> Forgotten:
+        wanted = _filter(conditions)
         if id is not None:
             wanted = msgspec.structs.replace(wanted, ids=(id,))
         if wanted == MemoryFilter(spaces=None) and not all:
@@ -99,29 +85,13 @@ class MemoryService:
             )
         return Forgotten(entries=await self._memory.forget(wanted))
 
-    async def export(
-        self,
-        *,
-        scope: MemoryScope | None = None,
-        owner: str | None = None,
-        key: str | None = None,
-        tag: str | None = None,
-        subject: str | None = None,
-    ) -> Exported:
-        records = [record async for record in self._memory.export(_filter(scope, owner, key, tag, subject))]
+    async def export(self, **conditions: Unpack[Conditions]) -> Exported:
+        records = [record async for record in self._memory.export(_filter(conditions))]
         return Exported(count=len(records), records=records)
 
-    async def stream(
-        self,
-        *,
-        scope: MemoryScope | None = None,
-        owner: str | None = None,
-        key: str | None = None,
-        tag: str | None = None,
-        subject: str | None = None,
-    ) -> AsyncGenerator[ExportEvent]:
+    async def stream(self, **conditions: Unpack[Conditions]) -> AsyncGenerator[ExportEvent]:
         count = 0
-        async for record in self._memory.export(_filter(scope, owner, key, tag, subject)):
+        async for record in self._memory.export(_filter(conditions)):
             count += 1
             yield record
         yield Exported(count=count)
@@ -147,14 +117,13 @@ def _space(scope: MemoryScope, owner: str) -> MemorySpace:
     return MemorySpace(scope=scope, owner=owner)
 
 
-def _filter(
-    scope: MemoryScope | None, owner: str | None, key: str | None, tag: str | None, subject: str | None
-) -> MemoryFilter:
+def _filter(conditions: Conditions) -> MemoryFilter:
+    scope, owner, tag = conditions.get("scope"), conditions.get("owner"), conditions.get("tag")
     if owner and scope is None:
         raise CaxtonError(Code.PARAMETER_INVALID, "An owner is given without the scope.", hint="Add `scope=agent`.")
     return MemoryFilter(
         spaces=None if scope is None else (_space(scope, owner or ""),),
-        key=key,
+        key=conditions.get("key"),
         tags=(tag,) if tag else (),
-        subject=subject,
+        subject=conditions.get("subject"),
     )

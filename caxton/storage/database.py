@@ -49,6 +49,9 @@ class SqliteDatabase:
         result: T = await self._writer.submit(work)
         return result
 
+    async def scrub(self) -> None:
+        await self._writer.submit(_rewrite, apart=True)
+
     def read(self, work: Callable[[Session], T]) -> T:
         with explained(self.path):
             return work(self._reader)
@@ -109,6 +112,14 @@ async def open_database(path: Path) -> AsyncIterator[SqliteDatabase]:
             yield SqliteDatabase(path, writer, ApswSession(reader), ApswSession(scanner), scans)
         finally:
             await asyncio.to_thread(writer.close)
+
+
+def _rewrite(session: Session) -> None:
+    session.execute("VACUUM")
+    # What was deleted is in the log still, as it was before: cut off once the file has everything.
+    ((busy, _, _),) = session.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if busy:
+        raise apsw.BusyError("a reader holds the log")
 
 
 def _connect(path: Path, *, readonly: bool = False) -> apsw.Connection:

@@ -13,7 +13,7 @@ EXPLAINED: tuple[tuple[type[apsw.Error], str, str], ...] = (
     (
         apsw.CorruptError,
         "The file is damaged.",
-        "Stop the server and keep a copy of the file; `sqlite3 caxton.db .recover` saves what can be read.",
+        "Stop the server; `caxton server rescue` saves what can be read, and keeps the damaged file.",
     ),
     (
         apsw.NotADBError,

@@ -1,6 +1,8 @@
 """What the use of models came to, in the embedded database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+import msgspec
 
 from caxton.domain.ports.database import Database, Session
 from caxton.domain.usage import ModelUse, UsageBy, UsageSum
@@ -19,6 +21,11 @@ SELECT
     sum(prompt_tokens IS NULL OR completion_tokens IS NULL),
     sum(cost IS NULL)
 FROM model_uses WHERE at >= ? AND at < ? GROUP BY 1 ORDER BY {order}
+"""
+ANONYMISE = """
+UPDATE model_uses SET conversation_id = ''
+WHERE conversation_id IN (SELECT value FROM json_each(?)) OR substr(conversation_id, 1, length(?)) = ?
+RETURNING 1
 """
 COLUMNS = {
     UsageBy.AGENT: "agent",
@@ -56,6 +63,10 @@ class SqliteUsageStore:
                 session.execute(RECORD, row)
 
         await self._database.write(work)
+
+    async def anonymise(self, conversations: Collection[str], *, prefix: str) -> int:
+        values = (msgspec.json.encode([*conversations]).decode(), prefix, prefix)
+        return len(await self._database.write(lambda session: session.execute(ANONYMISE, values)))
 
     async def sums(self, by: UsageBy, *, since: float, until: float | None = None) -> list[UsageSum]:
         order = "key DESC" if by is UsageBy.DAY else "cost DESC, sum(prompt_tokens + completion_tokens) DESC, key"

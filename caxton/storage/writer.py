@@ -24,6 +24,7 @@ BATCH = 1000
 class Work(NamedTuple):
     run: Callable[[Session], Any]
     done: asyncio.Future[Any]
+    apart: bool = False
 
 
 class Outcome(NamedTuple):
@@ -45,12 +46,15 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="sqlite writer", daemon=True)
         self._thread.start()
 
-    def submit(self, run: Callable[[Session], Any]) -> asyncio.Future[Any]:
-        """A future that is resolved when the work is durable, and never before. The work is done even if cancelled."""
+    def submit(self, run: Callable[[Session], Any], *, apart: bool = False) -> asyncio.Future[Any]:
+        """A future that is resolved when the work is durable, and never before. The work is done even if cancelled.
+
+        Work that stands `apart` is run in no transaction.
+        """
         if self.closed:
             raise storage_closed(self._path)
         done: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(Work(run, done))
+        self._queue.put(Work(run, done, apart))
         return done
 
     def close(self) -> None:
@@ -67,15 +71,18 @@ class Writer:
             item = self._queue.get()
             while item is not None:
                 batch.append(item)
-                if len(batch) == BATCH:
+                if item.apart or len(batch) == BATCH:
                     break
                 try:
                     item = self._queue.get_nowait()
                 except queue.Empty:
                     break
             open_end = item is not None
+            last = batch.pop() if batch and batch[-1].apart else None
             if batch:
                 self._loop.call_soon_threadsafe(_resolve, self._commit(batch))
+            if last:
+                self._loop.call_soon_threadsafe(_resolve, [self._alone(last)])
 
     def _commit(self, batch: list[Work]) -> list[Outcome]:
         """Run a batch in one transaction; a work that raises is undone alone."""
@@ -105,6 +112,12 @@ class Writer:
             return Outcome(work.done, None, self._failure(error))
         execute("RELEASE work")
         return Outcome(work.done, result, None)
+
+    def _alone(self, work: Work) -> Outcome:
+        try:
+            return Outcome(work.done, work.run(self._session), None)
+        except BaseException as error:
+            return Outcome(work.done, None, self._failure(error))
 
     def _failure(self, error: BaseException) -> BaseException:
         """What the caller of a work that raised `error` gets to see."""

@@ -1,6 +1,6 @@
 """Stores that forget: message and agent store in memory, for tests that need neither a file nor a disk."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -9,7 +9,16 @@ import msgspec
 from caxton.domain.agent import AgentRecord, DesiredState, Source
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import LifecycleEvent
-from caxton.domain.message import Conversation, Exchange, Message, MessageState, Performative, StoredMessage, Summary
+from caxton.domain.message import (
+    Conversation,
+    Erasure,
+    Exchange,
+    Message,
+    MessageState,
+    Performative,
+    StoredMessage,
+    Summary,
+)
 from caxton.domain.usage import ModelUse, UsageBy, UsageSum
 
 T = TypeVar("T")
@@ -98,7 +107,8 @@ class MemoryMessageStore:
         return self._summaries.get((conversation_id, agent))
 
     async def summarize(self, summary: Summary) -> None:
-        self._summaries[summary.conversation_id, summary.agent] = summary
+        if self._chosen(None, summary.conversation_id):
+            self._summaries[summary.conversation_id, summary.agent] = summary
 
     async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
         chosen = self._chosen(agent, conversation_id)
@@ -109,6 +119,21 @@ class MemoryMessageStore:
             if conversation_id in (None, place[0]) and agent in (None, place[1]):
                 del self._summaries[place]
         return len(doomed)
+
+    async def taken_part(self, person: str) -> list[Conversation]:
+        asked = (one.message for one in self._stored.values() if self._agents[one.message.id] != person)
+        ids = {message.conversation_id for message in asked if message.sender == person}
+        every = await self.conversations(agent=None, limit=len(self._stored))
+        return [one for one in every if one.id in ids]
+
+    async def forget(self, person: str) -> Erasure:
+        ids = tuple(one.id for one in await self.taken_part(person))
+        doomed = [stored for one in ids for stored in self._chosen(None, one)]
+        for stored in doomed:
+            del self._stored[stored.message.id]
+        self._summaries = {place: kept for place, kept in self._summaries.items() if place[0] not in ids}
+        waiting = sum(stored.state is MessageState.ACCEPTED for stored in doomed)
+        return Erasure(conversations=ids, messages=len(doomed), waiting=waiting)
 
     def _add(self, message: Message, state: MessageState, agent: str) -> None:
         if message.id not in self._stored:
@@ -180,6 +205,12 @@ class MemoryUsageStore:
     async def record(self, uses: Sequence[ModelUse]) -> None:
         self.uses += uses
 
+    async def anonymise(self, conversations: Collection[str], *, prefix: str) -> int:
+        meant = [n for n, use in enumerate(self.uses) if _is_of(use.conversation_id, conversations, prefix)]
+        for number in meant:
+            self.uses[number] = msgspec.structs.replace(self.uses[number], conversation_id="")
+        return len(meant)
+
     async def sums(self, by: UsageBy, *, since: float, until: float | None = None) -> list[UsageSum]:
         grouped: dict[str, list[ModelUse]] = {}
         for use in self.uses:
@@ -200,6 +231,10 @@ class MemoryUsageStore:
         if by is UsageBy.DAY:
             return sums[::-1]
         return sorted(sums, key=lambda one: (-one.cost, -one.prompt_tokens - one.completion_tokens))
+
+
+def _is_of(conversation: str, conversations: Collection[str], prefix: str) -> bool:
+    return conversation in conversations or conversation.startswith(prefix)
 
 
 def _usage_key(by: UsageBy, use: ModelUse) -> str:

@@ -123,6 +123,33 @@ def test_a_conversation_that_is_kept_finds_what_left_its_window(cli):
     assert recalled(cli, elsewhere) == []
 
 
+def test_of_a_person_who_is_erased_nothing_is_left_in_the_files_of_the_running_server(house):
+    secret = "Xanthippe keeps her harpsichord in Vienna."
+    # First, for the echo tells whoever speaks later what the agent remembers of everyone.
+    house.say("mindful", FACT, sender="other")
+    house.say("mindful", secret, sender="xanthippe")
+    house.say("mindful", f"As I said: {secret}", sender="xanthippe", conversation_id="shared")
+    data = house.directory / "data"
+
+    def held() -> bytes:
+        return b"".join(file.read_bytes() for file in data.rglob("*") if file.is_file()).lower()
+
+    assert b"harpsichord" in held()
+    assert "harpsichord" in json.dumps(house.json("memory", "list"))
+    kept = house.json("person", "show", "xanthippe")
+    assert (kept["memories"], {talk["id"] for talk in kept["conversations"]}) == (2, {"xanthippe:mindful", "shared"})
+    gone = house.json("person", "forget", "xanthippe", "--yes")
+    assert (gone["memories"], gone["conversations"], gone["messages"], gone["waiting"]) == (2, 2, 4, 0)
+    assert b"orange" in held()
+    for trace in (b"harpsichord", b"vienna", b"xanthippe"):
+        assert trace not in held(), trace
+    assert recalled(house, house.say("mindful", "What is my cat called?", sender="other")) == [FACT]
+    house("server", "stop")
+    house("server", "start")
+    assert house.json("person", "show", "xanthippe")["conversations"] == []
+    assert house.json("conversation", "show", "other:mindful")["conversation"]["messages"] == 4
+
+
 def test_an_embedder_that_cannot_be_had_costs_meaning_and_nothing_else(cli):
     (cli.directory / "caxton.toml").write_text(SCRIPTED + '[memory]\nweights = "gone.onnx"\ntokenizer = "gone.json"\n')
     cli("server", "start")

@@ -178,3 +178,19 @@ def test_in_the_foreground_the_command_becomes_the_server(own, tmp_path, data):
         _, log = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "listens on" in log
+
+
+def test_a_damaged_database_is_rescued_for_who_says_so(apart, tmp_path):
+    database = tmp_path / "data" / "caxton.db"
+    assert "There is no database" in apart.err("server", "rescue", "--yes", fails=1)
+    apart("server", "start")
+    apart("create", "hello", "--template", "assistant")
+    assert "Another Caxton server" in apart.err("server", "rescue", "--yes", fails=1)
+    apart("server", "stop")
+    assert "--yes" in apart.err("server", "rescue", fails=2)
+    said = apart.out("server", "rescue", "--yes")
+    assert "agents" in said
+    assert str(database.with_suffix(".damaged.db")) in said.replace("\n", "")
+    apart("server", "start")
+    assert [one["name"] for one in apart.json("agent", "list")["agents"]] == ["hello"]
+    apart("server", "stop")

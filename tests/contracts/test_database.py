@@ -206,3 +206,24 @@ VALUES = {
 async def test_values_come_back_as_they_were(database, value):
     assert await database.write(lambda session: session.execute("SELECT ?", (value,))) == [(value,)]
     assert database.read(lambda session: session.execute("SELECT ?", (value,))) == [(value,)]
+
+
+class TestScrub:
+    def held(self, tmp_path: Path) -> bytes:
+        return b"".join(file.read_bytes() for file in tmp_path.glob("caxton.db*"))
+
+    async def test_nothing_deleted_is_left_while_the_database_is_open(self, database, tmp_path):
+        for number in range(200):
+            await database.write(put(f"secret {number:03} {'x' * 500}"))
+            await database.write(put(f"plain {number:03} {'x' * 500}"))
+        await database.write(lambda session: session.execute("DELETE FROM things WHERE name LIKE 'secret%'"))
+        assert b"secret" in self.held(tmp_path)
+        await database.scrub()
+        assert b"secret" not in self.held(tmp_path)
+        assert len(database.read(names)) == 200
+
+    async def test_works_given_before_and_after_are_done_in_their_order(self, database):
+        works = [database.write(put(f"{number:02}")) for number in range(5)]
+        works += [database.scrub(), *(database.write(put(f"{number:02}")) for number in range(5, 10)), database.scrub()]
+        await asyncio.gather(*works)
+        assert database.read(names) == [f"{number:02}" for number in range(10)]

@@ -392,13 +392,19 @@ class TestSummaries:
     async def test_there_is_none_at_first(self, store):
         assert store.summary("c", "helper") is None
 
+    async def test_of_a_conversation_that_is_not_there_none_is_kept(self, store):
+        await store.summarize(self.summary())
+        assert store.summary("c", "helper") is None
+
     async def test_the_newest_takes_the_place_of_the_one_before(self, store):
+        await exchange(store, conversation_id="c")
         await store.summarize(self.summary("They met."))
         await store.summarize(self.summary("They met and parted."))
         assert store.summary("c", "helper") == self.summary("They met and parted.")
 
     async def test_each_conversation_and_each_agent_has_its_own(self, store):
         for conversation, agent in (("c", "helper"), ("d", "helper"), ("c", "other")):
+            await exchange(store, agent=agent, conversation_id=conversation)
             await store.summarize(self.summary(f"{conversation} {agent}", conversation, agent))
         assert store.summary("d", "helper").text == "d helper"
         assert store.summary("c", "other").text == "c other"
@@ -414,6 +420,59 @@ class TestSummaries:
     async def test_what_is_erased_is_in_no_summary_either(self, store, erased, left):
         places = {("c", "helper"), ("d", "helper"), ("c", "other")}
         for conversation, agent in places:
+            await exchange(store, agent=agent, conversation_id=conversation)
             await store.summarize(self.summary("x", conversation, agent))
         await store.erase(**erased)
         assert {place for place in places if store.summary(*place)} == left
+
+
+class TestPeople:
+    async def test_of_a_stranger_there_is_nothing(self, store):
+        await exchange(store)
+        assert await store.taken_part("zoe") == []
+        erased = await store.forget("zoe")
+        assert (erased.conversations, erased.messages, erased.waiting) == ((), 0, 0)
+        assert store.conversation("user:helper").messages == 2
+
+    async def test_the_conversations_of_a_person_are_found_last_active_first(self, store):
+        for conversation, sender in (("a", "zoe"), ("b", "user"), ("c", "zoe"), ("a", "user")):
+            await exchange(store, sender=sender, conversation_id=conversation)
+        assert [one.id for one in await store.taken_part("zoe")] == ["a", "c"]
+        assert [one.messages for one in await store.taken_part("zoe")] == [4, 2]
+
+    async def test_an_agent_has_taken_part_where_it_asked_and_not_where_it_answered(self, store):
+        await exchange(store, conversation_id="a")
+        await exchange(store, agent="other", sender="helper", conversation_id="b")
+        assert [one.id for one in await store.taken_part("helper")] == ["b"]
+
+    async def test_they_are_forgotten_whole_and_those_of_others_stay(self, store):
+        first = await exchange(store, sender="zoe", conversation_id="a")
+        await exchange(store, "from another", conversation_id="a")
+        kept = await exchange(store, conversation_id="b")
+        for conversation in "ab":
+            await store.summarize(
+                Summary(conversation_id=conversation, agent="helper", text="x", upto="m1", created_at=1.5)
+            )
+        erased = await store.forget("zoe")
+        assert (erased.conversations, erased.messages, erased.waiting) == (("a",), 4, 0)
+        assert (store.conversation("a"), store.find(first.request.id), store.summary("a", "helper")) == (None,) * 3
+        assert store.history("b", "helper", 9) == [kept]
+        assert store.summary("b", "helper").text == "x"
+        assert await store.taken_part("zoe") == []
+        assert [one.id for one in await store.conversations(agent=None, limit=9)] == ["b"]
+
+    async def test_what_waits_for_its_reply_goes_too_and_the_reply_is_not_kept(self, store):
+        request = a_request("Hello", sender="zoe", idempotency_key="k")
+        await store.append(request)
+        erased = await store.forget("zoe")
+        assert (erased.messages, erased.waiting) == (1, 1)
+        await store.settle(request.id, MessageState.SETTLED, an_answer(request))
+        assert store.reply_to(request.id) is None
+        assert await store.accepted("helper") == []
+        assert store.keyed(receiver="helper", sender="zoe", key="k") is None
+
+    @pytest.mark.parametrize("name", ["Zoë 👋", "'; DROP TABLE messages; --", '"quoted"', "a%", ""])
+    async def test_a_name_is_taken_as_it_is(self, store, name):
+        await exchange(store, sender=name, conversation_id="a")
+        await exchange(store, sender="someone", conversation_id="b")
+        assert (await store.forget(name)).conversations == ("a",)

@@ -64,3 +64,12 @@ async def test_the_dearest_come_first_and_then_the_longest(store):
         [use(agent="cheap", cost=0.1), use(agent="dear", cost=9), use(agent="long", cost=0.1, prompt_tokens=99)]
     )
     assert [one.key for one in await store.sums(UsageBy.AGENT, since=0)] == ["dear", "long", "cheap"]
+
+
+async def test_uses_are_kept_without_their_conversation_where_that_is_wanted(store):
+    ids = ("c", "zoe:helper", "d", "other", "zoes")
+    await store.record([use(conversation_id=one) for one in ids])
+    assert await store.anonymise(["c", "d", "nothing"], prefix="zoe:") == 3
+    sums = {one.key: one.completions for one in await store.sums(UsageBy.CONVERSATION, since=0)}
+    assert sums == {"": 3, "other": 1, "zoes": 1}
+    assert await store.anonymise([], prefix="nobody:") == 0

@@ -12,6 +12,7 @@ from support.completions import answer, asks, failure, pieces_of
 from caxton.domain.completion import FinishReason, Usage
 from caxton.domain.errors import Code
 from caxton.domain.settings import ProviderSettings
+from caxton.providers.lazy_wire import open_wire
 from caxton.providers.openai import KEYLESS, OpenAIProvider
 from caxton.testing.openai_server import DONE, answers, chunk, events, fails, says
 
@@ -36,6 +37,23 @@ async def test_a_request_is_written_as_the_protocol_has_it(provider, endpoint, k
         "max_tokens": 9,
         "stop": ["a", "b"],
     }
+
+
+async def test_a_plain_connection_is_kept_after_a_whole_answer_and_not_after_a_streamed_one(provider, endpoint):
+    await answer(provider, asks())
+    await pieces_of(provider, asks())
+    await answer(provider, asks())
+    assert [asked.headers["connection"] for asked in endpoint.asked] == ["keep-alive", "close", "keep-alive"]
+
+
+async def test_options_that_the_protocol_has_no_name_for_stand_beside_the_others(endpoint):
+    defaults = {"temperature": 0.5, "extra_body": {"repeat_penalty": 1.1}}
+    wire = await open_wire(name="x", key="k", timeout=20.0, base_url=endpoint.url, model="m", defaults=defaults)
+    await wire.complete(asks(temperature=None, seed=None, max_tokens=None))
+    await wire.aclose()
+    body = endpoint.asked[0].body
+    assert body.keys() == {"model", "messages", "temperature", "repeat_penalty"}
+    assert (body["temperature"], body["repeat_penalty"]) == (0.5, 1.1)
 
 
 async def test_what_was_not_chosen_is_left_to_the_endpoint(provider, endpoint):

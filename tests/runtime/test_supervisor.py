@@ -7,7 +7,7 @@ import pytest
 from caxton.domain.agent import DesiredState
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import AgentState, Trigger
-from caxton.domain.message import MessageState, Performative
+from caxton.domain.message import Durability, MessageState, Performative
 from caxton.runtime import actor as actor_module
 from caxton.runtime.supervisor import FIRST_DELAY, LONGEST_DELAY
 
@@ -67,6 +67,15 @@ async def test_turns_of_one_conversation_follow_each_other_and_others_do_not_wai
     assert [reply.text for reply in replies] == [f"re: {c}{n}" for n in range(3) for c in "ab"]
     order = [request.messages[-1].content for request in running.model.requests]
     assert [text for text in order if text.startswith("a")] == ["a0", "a1", "a2"]
+
+
+async def test_a_message_that_comes_as_the_last_turn_allowed_ends_does_not_wait_for_another(stage):
+    async with stage.opened() as supervisor:
+        await supervisor.apply(stage.a_definition(resources={"concurrent_turns": 1}))
+        async with asyncio.timeout(5):
+            for text in "abc":
+                reply = await stage.bus.ask(stage.request(text, durability=Durability.MEMORY))
+                assert reply.text == f"re: {text}"
 
 
 async def test_no_more_turns_run_at_once_than_the_agent_allows(stage):

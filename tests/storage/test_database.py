@@ -2,6 +2,7 @@ import asyncio
 import sqlite3
 import sys
 import threading
+from contextlib import closing
 
 import apsw
 import pytest
@@ -150,7 +151,7 @@ class TestDamage:
                 await database.scan(lambda session: session.execute("SELECT sum(length(name)) FROM things"))
         assert caught.value.code is Code.STORAGE_FAILED
         assert caught.value.why == "The file is damaged."
-        assert "recover" in caught.value.hint
+        assert "caxton server rescue" in caught.value.hint
 
     async def test_a_full_disk_refuses_writes_and_nothing_else_and_heals(self, disk, path):
         await make(path)
@@ -262,3 +263,18 @@ async def test_another_program_may_read_beside_us(path):
             assert len(other.execute("SELECT name FROM things").fetchall()) == 2
         finally:
             other.close()
+
+
+async def test_a_reader_that_stands_in_the_way_of_a_scrub_is_told_and_nothing_else_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr("caxton.storage.database.BUSY", 20)
+    path = tmp_path / "caxton.db"
+    async with open_database(path) as database:
+        with closing(apsw.Connection(str(path))) as other:
+            other.execute("BEGIN").execute("SELECT * FROM migrations").fetchall()
+            await database.write(lambda session: session.execute("CREATE TABLE things (name TEXT)"))
+            with pytest.raises(CaxtonError) as raised:
+                await database.scrub()
+            assert raised.value.code is Code.STORAGE_FAILED
+            await database.write(lambda session: session.execute("INSERT INTO things VALUES ('a')"))
+        await database.scrub()
+        assert database.read(lambda session: session.execute("SELECT name FROM things")) == [("a",)]

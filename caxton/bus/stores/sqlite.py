@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from caxton.domain.errors import CaxtonError, Code
-from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage, Summary
+from caxton.domain.message import Conversation, Erasure, Exchange, Message, MessageState, StoredMessage, Summary
 from caxton.domain.ports.database import Database, Session
 
 ADD = """
@@ -40,7 +40,8 @@ CONVERSATION = "SELECT id, agent, messages, created_at, updated_at FROM conversa
 TOUCHED = "SELECT touched FROM conversations WHERE id = ?"
 SUMMARY = "SELECT text, upto, created_at FROM summaries WHERE conversation_id = ? AND agent = ?"
 SUMMARIZE = """
-INSERT OR REPLACE INTO summaries (conversation_id, agent, text, upto, created_at) VALUES (?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO summaries (conversation_id, agent, text, upto, created_at)
+SELECT id, ?, ?, ?, ? FROM conversations WHERE id = ?
 """
 UNSUMMARIZE = "DELETE FROM summaries WHERE {where} TRUE"
 ERASE = "DELETE FROM messages WHERE {where} state <> 'accepted' RETURNING conversation_id"
@@ -53,6 +54,29 @@ UPDATE conversations SET
     touched = (SELECT max(seq) FROM messages WHERE conversation_id = conversations.id)
 WHERE id = ?
 """
+# A reply's sender is the agent itself, which asked nothing. `body` is JSON text in a blob.
+ASKED = "SELECT conversation_id FROM messages WHERE json_extract(CAST(body AS TEXT), '$.sender') = ? AND agent <> ?"
+TAKEN_PART = f"""
+SELECT id, agent, messages, created_at, updated_at FROM conversations WHERE id IN ({ASKED}) ORDER BY touched DESC
+"""  # noqa: S608 - made of constants
+WIPE = "DELETE FROM messages WHERE conversation_id = ? RETURNING state"
+WIPE_SUMMARIES = "DELETE FROM summaries WHERE conversation_id = ?"
+WIPE_CONVERSATION = "DELETE FROM conversations WHERE id = ?"
+RESCUED = (
+    """
+    INSERT OR REPLACE INTO conversations (id, agent, messages, created_at, updated_at, touched)
+    SELECT m.conversation_id,
+        (SELECT agent FROM messages WHERE conversation_id = m.conversation_id ORDER BY seq LIMIT 1),
+        count(*),
+        min(json_extract(CAST(m.body AS TEXT), '$.created_at')),
+        max(json_extract(CAST(m.body AS TEXT), '$.created_at')),
+        max(m.seq)
+    FROM messages AS m GROUP BY m.conversation_id
+    """,
+    "DELETE FROM conversations WHERE id NOT IN (SELECT conversation_id FROM messages)",
+    "DELETE FROM summaries WHERE conversation_id NOT IN (SELECT conversation_id FROM messages)",
+)
+"""What makes conversations agree with the messages of a rescued database."""
 
 END = 2**62
 """Above every sequence number."""
@@ -118,7 +142,7 @@ class SqliteMessageStore:
         return Summary(conversation_id=conversation_id, agent=agent, text=text, upto=upto, created_at=created_at)
 
     async def summarize(self, summary: Summary) -> None:
-        row = (summary.conversation_id, summary.agent, summary.text, summary.upto, summary.created_at)
+        row = (summary.agent, summary.text, summary.upto, summary.created_at, summary.conversation_id)
         await self._database.write(lambda session: session.execute(SUMMARIZE, row))
 
     async def messages(
@@ -154,6 +178,23 @@ class SqliteMessageStore:
                 session.execute(REMAINING, (conversation,))
             session.execute(UNSUMMARIZE.format(where=where), values)
             return erased.total()
+
+        return await self._database.write(work)
+
+    async def taken_part(self, person: str) -> list[Conversation]:
+        rows = await self._database.scan(lambda session: session.execute(TAKEN_PART, (person, person)))
+        return [_conversation(row) for row in rows]
+
+    async def forget(self, person: str) -> Erasure:
+        def work(session: Session) -> Erasure:
+            conversations = [row[0] for row in session.execute(TAKEN_PART, (person, person))]
+            states: list[str] = []
+            for conversation in conversations:
+                states += [state for (state,) in session.execute(WIPE, (conversation,))]
+                session.execute(WIPE_SUMMARIES, (conversation,))
+                session.execute(WIPE_CONVERSATION, (conversation,))
+            waiting = states.count(MessageState.ACCEPTED.value)
+            return Erasure(conversations=tuple(conversations), messages=len(states), waiting=waiting)
 
         return await self._database.write(work)
 

@@ -26,6 +26,10 @@ class Database(Protocol):
         """
         ...
 
+    async def scrub(self) -> None:
+        """Leave no trace of what was deleted in the file or its log. Rewrites it whole; writes wait meanwhile."""
+        ...
+
     def read(self, work: Callable[[Session], T]) -> T:
         """Run a short indexed read at once, on the caller's thread; it sees every write acknowledged before."""
         ...

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from caxton.domain.message import Conversation, Exchange, Message, MessageState, StoredMessage, Summary
+from caxton.domain.message import Conversation, Erasure, Exchange, Message, MessageState, StoredMessage, Summary
 
 
 class MessageStore(Protocol):
@@ -57,7 +57,10 @@ class MessageStore(Protocol):
         ...
 
     async def summarize(self, summary: Summary) -> None:
-        """Keep a summary in place of the one before. Erasing any of the conversation's messages erases it."""
+        """Keep a summary in place of the one before. Erasing any of the conversation's messages erases it.
+
+        Of a conversation that has no messages none is kept.
+        """
         ...
 
     async def messages(
@@ -77,4 +80,15 @@ class MessageStore(Protocol):
 
     async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
         """Delete a conversation's messages, or all of an agent's, that are not waiting for delivery; how many."""
+        ...
+
+    async def taken_part(self, person: str) -> list[Conversation]:
+        """The conversations in which this sender has asked something, last active first. Looks at every message."""
+        ...
+
+    async def forget(self, person: str) -> Erasure:
+        """Delete the conversations in which this sender has asked something, whole: all messages and summaries.
+
+        What waits for its reply goes too; a reply that comes later is not stored. Looks at every message.
+        """
         ...

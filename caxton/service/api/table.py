@@ -1,6 +1,6 @@
 """The one table of all operations."""
 
-from caxton.service.api import agents, conversations, memory, messages, providers, server, templates, tools
+from caxton.service.api import agents, conversations, memory, messages, people, providers, server, templates, tools
 from caxton.service.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -8,6 +8,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *messages.OPERATIONS,
     *conversations.OPERATIONS,
     *memory.OPERATIONS,
+    *people.OPERATIONS,
     *providers.OPERATIONS,
     *tools.OPERATIONS,
     *templates.OPERATIONS,

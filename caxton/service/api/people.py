@@ -1,0 +1,48 @@
+"""People, as far as anything is kept of them, seen from outside."""
+
+import msgspec
+
+from caxton.domain.message import Conversation
+from caxton.service.api.operation import Operation
+
+
+class PersonView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a person: how many memories are from or about them, and where they have taken part."""
+
+    person: str
+    memories: int
+    conversations: list[Conversation]
+
+
+class PersonForgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was erased. `uses` of models were kept without their conversation.
+
+    `waiting` of the messages were not answered yet: what their turns leave behind is erased by asking again.
+    """
+
+    person: str
+    memories: int
+    conversations: int
+    messages: int
+    waiting: int
+    uses: int
+
+
+SHOW = Operation(
+    name="people.show",
+    method="GET",
+    path="/people/{person}",
+    summary="What is kept of a person",
+    permission="people:read",
+    response=PersonView,
+)
+FORGET = Operation(
+    name="people.forget",
+    method="DELETE",
+    path="/people/{person}",
+    summary="Erase a person's memories and every conversation they took part in, for good",
+    permission="people:write",
+    response=PersonForgotten,
+)
+
+OPERATIONS = (SHOW, FORGET)

@@ -1,0 +1,64 @@
+"""The operations on people: what is kept of them is found, and erased everywhere."""
+
+from caxton.domain.agent import MemoryScope
+from caxton.domain.identifiers import default_conversation
+from caxton.domain.memory import MemoryFilter, MemorySpace
+from caxton.domain.ports.database import Database
+from caxton.domain.ports.memory import Memory
+from caxton.domain.ports.messages import MessageStore
+from caxton.domain.ports.usage import UsageStore
+from caxton.runtime.ledger import Ledger
+from caxton.runtime.summaries import Summaries
+from caxton.runtime.traces import Traces
+from caxton.service.api.people import PersonForgotten, PersonView
+
+
+class PeopleService:
+    """One method an operation of `service.api.people`. A person is the sender of messages, the subject of memories."""
+
+    def __init__(
+        self,
+        *,
+        store: MessageStore,
+        memory: Memory,
+        usage: UsageStore,
+        ledger: Ledger,
+        summaries: Summaries,
+        traces: Traces,
+        database: Database,
+    ) -> None:
+        self._store = store
+        self._memory = memory
+        self._usage = usage
+        self._ledger = ledger
+        self._summaries = summaries
+        self._traces = traces
+        self._database = database
+
+    async def show(self, *, person: str) -> PersonView:
+        about = MemoryFilter(spaces=None, subject=person, expired=True)
+        memories = [None async for _ in self._memory.export(about)]
+        return PersonView(person=person, memories=len(memories), conversations=await self._store.taken_part(person))
+
+    async def forget(self, *, person: str) -> PersonForgotten:
+        """Erase conversations first, so that nothing is remembered from them again. Repeating it finds the rest.
+
+        `storage_failed` where the file could not be rewritten; everything is erased then, and traces may be in it.
+        """
+        erased = await self._store.forget(person)
+        self._traces.forget(erased.conversations)
+        self._summaries.forget(erased.conversations)
+        talks = tuple(MemorySpace(scope=MemoryScope.SESSION, owner=one) for one in erased.conversations)
+        memories = await self._memory.forget(MemoryFilter(spaces=talks, expired=True)) if talks else 0
+        memories += await self._memory.forget(MemoryFilter(spaces=None, subject=person, expired=True))
+        await self._ledger.flush()
+        uses = await self._usage.anonymise(erased.conversations, prefix=default_conversation(person, ""))
+        await self._database.scrub()
+        return PersonForgotten(
+            person=person,
+            memories=memories,
+            conversations=len(erased.conversations),
+            messages=erased.messages,
+            waiting=erased.waiting,
+            uses=uses,
+        )
