@@ -31,6 +31,11 @@ def _size(value: Any) -> int:
         raise wrong(f"{shown(value)} is not a size", 'Write "512MB" or "2GB", or a number of bytes.') from None
 
 
+def _several(value: Any) -> Any:
+    """A list, which the environment and options write with commas."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 Filled = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})]
 Duration = Annotated[float, Field(gt=0, le=86400), BeforeValidator(_duration, json_schema_input_type=str | float)]
 Retention = Annotated[
@@ -74,3 +79,4 @@ ToolPattern = Annotated[
     AfterValidator(_tool_pattern),
     WithJsonSchema({"type": "string", "pattern": r"^(\*|[a-z0-9*][a-z0-9_*-]*\..+)$"}),
 ]
+Names = Annotated[list[Filled], BeforeValidator(_several, json_schema_input_type=str | list[str])]

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from caxton.config.check import FileModel, findings, shown
 from caxton.config.codes import Problem
-from caxton.config.fields import Filled, Url, Variable
+from caxton.config.fields import Filled, Names, Url, Variable
 from caxton.config.limits import LimitsTable
 from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, resolve, variable
 from caxton.config.source import read_source
@@ -38,6 +38,9 @@ class ServerTable(FileModel):
     agents_dir: Filled | None = Field(None, description="The agents directory; `agents` in `data_dir`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the log tells.")
     default_provider: str = Field("local", description="The provider of agents that name none.")
+    allowed_hosts: Names = Field(
+        [], description="Names by which clients may call it, beyond its own: those that a proxy keeps."
+    )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     drain_timeout: float = Field(10.0, ge=0, le=3600, description="Seconds that turns may take when the server stops.")
 
@@ -133,6 +136,7 @@ def load_settings(
         log_level=server.log_level,
         default_provider=server.default_provider,
         max_body_bytes=server.max_body_bytes,
+        allowed_hosts=tuple(server.allowed_hosts),
         drain_timeout=server.drain_timeout,
         providers=_providers(read, base),
         embedder=_embedder(read.memory, base),

@@ -69,6 +69,7 @@ class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the server is told at start. `file` is the caxton.toml it was read from, if any.
 
+    `allowed_hosts` are names beyond its own by which clients may call it.
     `drain_timeout` is how many seconds a stopping server waits for turns to end; what is cut off then is delivered
     again at the next start. `warnings` are the diagnostics of the file that are no errors.
     """
@@ -80,6 +81,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     default_provider: str = "local"
     max_body_bytes: int = 1_048_576
+    allowed_hosts: tuple[str, ...] = ()
     drain_timeout: float = 10.0
     providers: dict[str, ProviderSettings] = {}
     embedder: EmbedderSettings = EmbedderSettings()

@@ -15,7 +15,7 @@ from caxton.domain.errors import CaxtonError
 from caxton.domain.settings import ServerSettings
 from caxton.server.bodies import read_body
 from caxton.server.docs_page import docs_page
-from caxton.server.foreign import ForeignPages
+from caxton.server.foreign import ForeignPages, names_of
 from caxton.server.gate import Gate
 from caxton.server.openai_api import openai_error, openai_routes
 from caxton.server.openapi import openapi
@@ -57,7 +57,7 @@ def create_app(caxton: Running, gate: Gate | None = None) -> Starlette:
     ]
     app = Starlette(
         routes=[*routes, *openai_routes(caxton.services, caxton.settings, gate), *pages],
-        middleware=[Middleware(ForeignPages, fail=_worded), Middleware(EncodedPaths)],
+        middleware=[Middleware(ForeignPages, fail=_worded, names=names_of(caxton.settings)), Middleware(EncodedPaths)],
         exception_handlers={HTTPException: _no_route},
     )
     # A redirect would lose the body of a POST with many clients; the answer names the right path instead.

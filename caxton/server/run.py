@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import version
-from ipaddress import ip_address
 
 import uvicorn
 
@@ -19,6 +18,7 @@ from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 from caxton.domain.settings import ServerSettings
 from caxton.process.pidfile import Instance, hold
 from caxton.server.app import Running, create_app
+from caxton.server.foreign import is_loopback
 from caxton.server.gate import Gate
 from caxton.server.stopping import LAST_WORDS, Stop, StoppableServer
 from caxton.wiring import configure_logging, load_server_settings, open_caxton, server_url
@@ -113,7 +113,7 @@ async def serve(settings: ServerSettings, listener: socket.socket, *, stop: Stop
             timeout_graceful_shutdown=LAST_WORDS,
         )
         log.info("Caxton %s listens on %s", version("caxton"), server_url(settings))
-        if not _is_this_machine(settings.host):
+        if not is_loopback(settings.host):
             log.warning(
                 "%s can be reached from other machines, and there is no authentication: whoever reaches it can use and "
                 "change every agent",
@@ -121,13 +121,6 @@ async def serve(settings: ServerSettings, listener: socket.socket, *, stop: Stop
             )
         await StoppableServer(config, stop=stop, gate=gate, drain=opened.aclose).serve(sockets=[listener])
         log.info("the server has stopped")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def failure_in(error: BaseException) -> CaxtonError | None:

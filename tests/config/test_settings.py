@@ -22,6 +22,7 @@ OTHERS = {
     "default_provider": ("openai", "local", "other"),
     "max_body_bytes": (2048, 4096, 8192),
     "drain_timeout": (1.5, 2.5, 3.5),
+    "allowed_hosts": ("a.example,b.example", "c.example", "d.example"),
 }
 """Of each key what the flag, the environment and the file say."""
 
@@ -74,6 +75,7 @@ class TestPrecedence:
         default = getattr(load(cwd), key)
         settings = load(cwd, text, flags, **environ), load(cwd, text, **environ), load(cwd, text)
         values = [getattr(one, key) for one in settings]
+        values = [",".join(value) if isinstance(value, tuple) else value for value in values]
         assert values == [cwd / value if key.endswith("dir") else value for value in OTHERS[key]]
         assert default != written
 

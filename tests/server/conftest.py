@@ -53,7 +53,7 @@ def app(services: Mapping[str, FakeService], tmp_path: Path) -> Starlette:
 @pytest.fixture
 def http(app: Starlette) -> TestClient:
     """A client of the application. What the application did not handle is the 500 that a server makes of it."""
-    return TestClient(app, raise_server_exceptions=False)
+    return TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
 
 
 def serve(app: Starlette) -> tuple[Wire, Coroutine[Any, Any, None]]:

@@ -89,7 +89,7 @@ def test_a_crash_is_logged_once_with_a_trace_id_that_the_client_gets_and_nothing
 
 async def test_a_crash_is_logged_once_by_the_real_server_too(wire, messages, caplog):
     messages.answers["send"] = RuntimeError("secret inside")
-    async with wire.request(f"POST {MESSAGE} HTTP/1.1\nhost: x\ncontent-length: 5", b"Hello") as reader:
+    async with wire.request(f"POST {MESSAGE} HTTP/1.1\nhost: localhost\ncontent-length: 5", b"Hello") as reader:
         answer = await wire.answer(reader)
     assert answer.status == 500
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1

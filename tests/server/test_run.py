@@ -313,7 +313,7 @@ async def served(settings, services):
             await asyncio.wait_for(serving, DEADLINE)
 
 
-BEGUN = "POST /agents/my-agent/message HTTP/1.1\nhost: x\ncontent-length: 5"
+BEGUN = "POST /agents/my-agent/message HTTP/1.1\nhost: localhost\ncontent-length: 5"
 
 
 async def test_a_request_that_is_whole_only_after_the_end_began_is_refused(settings, services):
@@ -334,7 +334,7 @@ async def test_a_request_that_is_whole_only_after_the_end_began_is_refused(setti
 
 async def test_an_idle_connection_is_closed_when_the_end_begins(settings, services):
     async with served(settings, services) as (caxton, stop, wire):
-        async with wire.request("GET /health HTTP/1.1\nhost: x") as reader:
+        async with wire.request("GET /health HTTP/1.1\nhost: localhost") as reader:
             assert (await wire.answer(reader)).status == 200
             stop.asked = True
             assert await asyncio.wait_for(reader.read(), DEADLINE) == b""
