@@ -7,7 +7,7 @@ from threading import Lock
 
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.health import ComponentHealth
-from caxton.domain.ports.provider import Closes, Provider, ReportsHealth, Warms
+from caxton.domain.ports.provider import Closes, Provider, ReportsHealth, Warms, offers
 from caxton.domain.settings import ServerSettings
 from caxton.domain.suggestion import did_you_mean
 from caxton.providers.kinds import provider_kind
@@ -46,11 +46,11 @@ class ConfiguredProviders:
 
     def warm(self, name: str) -> None:
         provider = self.get(name)
-        if isinstance(provider, Warms):
+        if offers(provider, Warms):
             provider.warm()
 
     def health(self) -> list[ComponentHealth]:
-        return [provider.health() for provider in [*self._made.values()] if isinstance(provider, ReportsHealth)]
+        return [provider.health() for provider in [*self._made.values()] if offers(provider, ReportsHealth)]
 
 
 @asynccontextmanager

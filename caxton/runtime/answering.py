@@ -138,10 +138,14 @@ class Answering:
         if toolbox:
             agent = msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{WARNING}")
         overhead = toolbox.tokens if toolbox else 0
-        # What is recalled takes half of what system prompt and message leave at most: it must not push out the rest.
-        known = (ChatMessage(Role.SYSTEM, agent.system_prompt), ChatMessage(Role.USER, request.text))
-        room = self._window.room(agent, provider, estimate_tokens(known) + overhead)
-        turn.recalled = within(turn.recalled, room // 2 * BYTES_A_TOKEN)
+        sums_up = agent.conversation.strategy is ContextStrategy.SUMMARIZE
+        room = 0
+        if turn.recalled or sums_up:
+            # What is recalled takes half of what system prompt and message leave at most, and a summary half of that:
+            # they must not push out the rest.
+            known = (ChatMessage(Role.SYSTEM, agent.system_prompt), ChatMessage(Role.USER, request.text))
+            room = self._window.room(agent, provider, estimate_tokens(known) + overhead)
+            turn.recalled = within(turn.recalled, room // 2 * BYTES_A_TOKEN)
         text, images = self._user_text(turn, agent), images_in(request)
         brought = request.content.get("history")
         if brought is not None:
@@ -149,8 +153,8 @@ class Answering:
             return await self._window.given(
                 agent, provider, history=history, text=text, images=images, overhead=overhead
             )
-        if agent.conversation.strategy is ContextStrategy.SUMMARIZE and (
-            summary := self._summaries.find(request.conversation_id, agent.name)
+        if sums_up and (
+            summary := self._summaries.find(request.conversation_id, agent.name, room // 4 * BYTES_A_TOKEN)
         ):
             agent = msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{summary}")
         limit = agent.conversation.max_turns

@@ -14,7 +14,7 @@ from caxton.domain.completion import Capability, Completion, CompletionRequest
 from caxton.domain.errors import Code, ProviderError
 from caxton.domain.limits import ModelLimits
 from caxton.domain.ports.clock import Clock
-from caxton.domain.ports.provider import DescribesModels, Provider, Streams
+from caxton.domain.ports.provider import DescribesModels, Provider, Streams, offers
 from caxton.domain.ports.providers import Providers
 from caxton.domain.settings import ProviderSettings
 from caxton.domain.usage import ModelUse, UsageBy
@@ -89,7 +89,7 @@ class LanguageModels:
             return error.retry_after <= LONGEST_WAIT and max(error.retry_after, self._backoff)
 
         async def once() -> Completion:
-            if on_text and isinstance(provider, Streams):
+            if on_text and offers(provider, Streams):
                 return await _streamed(provider, call.request, hand_over)
             return await provider.complete(call.request)
 
@@ -193,7 +193,7 @@ async def _streamed(provider: Streams, request: CompletionRequest, on_text: Call
 
 def _check_capable(provider: Provider, call: ModelCall) -> None:
     """ProviderError `model_incapable` where the model is known to lack what the request needs."""
-    if not isinstance(provider, DescribesModels):
+    if not offers(provider, DescribesModels):
         return
     request = call.request
     needs = {

@@ -42,10 +42,14 @@ class Summaries:
         self._due: dict[tuple[str, str], tuple[AgentDefinition, tuple[Exchange, ...]]] = {}
         self._some = asyncio.Event()
 
-    def find(self, conversation_id: str, agent: str) -> str:
-        """The summary as the model reads it; empty where there is none."""
+    def find(self, conversation_id: str, agent: str, size: int) -> str:
+        """The summary as the model reads it; empty where there is none.
+
+        Its end is cut off beyond `size` bytes: not every model keeps to what it is asked for, and the message and what
+        was said last have to have their place in the window.
+        """
         summary = self._store.summary(conversation_id, agent)
-        return f"{HEADING} {summary.text}" if summary else ""
+        return f"{HEADING} {summary.text.encode()[:size].decode(errors='ignore')}" if summary and size > 0 else ""
 
     def add(self, agent: AgentDefinition, conversation_id: str, fallen: Sequence[Exchange]) -> None:
         """Have the exchanges that fell out of the window summarised, soon, those that are not yet."""

@@ -86,30 +86,34 @@ class Toolbox:
     ) -> Callable[[], Coroutine[None, None, ToolStep]]:
         """The step that a call comes to: the tool's work, or words on what is wrong with the call."""
         schema = self._offered.get(call.name)
-        tool = str(schema.name) if schema else call.name
-        step = ToolStep(round=round, tool=tool, arguments=call.arguments, result="", failed=True)
-        if schema is None:
-            known = ", ".join(self._offered) or "none"
-            return partial(_told, step, f"There is no tool {call.name!r}. There are: {known}.")
+        tool = schema.name if schema else _meant(call.name)
+        written = str(tool) if tool else call.name
+        step = ToolStep(round=round, tool=written, arguments=call.arguments, result="", failed=True)
+        known = "" if schema else f"There are: {', '.join(self._offered) or 'none'}."
+        if tool is None:
+            return partial(_told, step, f"There is no tool {call.name!r}. {known}")
+        # One that was not offered is called like the others: the permissions refuse it, and take the attempt down.
         arguments = None if cut else read_arguments(call.arguments)
         if arguments is not None:
-            return partial(self._made, step, call.id, schema.name, arguments, share)
+            return partial(self._made, step, call.id, tool, arguments, share, known)
         if self._misread:
             raise ProviderError(
                 Code.PROVIDER_MALFORMED,
-                f"The model called {tool} with arguments that cannot be read, and again when told so.",
+                f"The model called {written} with arguments that cannot be read, and again when told so.",
                 why=call.arguments[:200],
             )
         self._misread = True
         return partial(_told, step, CUT_OFF if cut else NO_OBJECT)
 
     async def _made(
-        self, step: ToolStep, id: str, tool: domain.ToolName, arguments: dict[str, Any], share: int
+        self, step: ToolStep, id: str, tool: domain.ToolName, arguments: dict[str, Any], share: int, known: str
     ) -> ToolStep:
+        """The step with the result; `known` is for the model to read after it."""
         result = await self._call(id, tool, arguments)
+        text = _shortened(_harmless(result.text()), share)
         return msgspec.structs.replace(
             step,
-            result=_shortened(_harmless(result.text()), share),
+            result=f"{text}\n{known}" if known else text,
             failed=result.failed,
             error=result.error.code if result.error else None,
             duration=result.duration,
@@ -166,6 +170,12 @@ def read_arguments(written: str) -> dict[str, Any] | None:
     except ValueError:
         value = repair_json(written, return_objects=True)
     return value if isinstance(value, dict) else None
+
+
+def _meant(function: str) -> domain.ToolName | None:
+    """The tool that a model means by the name of a function; None where that is the name of none."""
+    server, separator, tool = function.partition("__" if "__" in function else ".")
+    return domain.ToolName(server, tool) if separator and tool and domain.is_server_name(server) else None
 
 
 async def _told(step: ToolStep, words: str) -> ToolStep:

@@ -15,7 +15,7 @@ from caxton.domain.agent import AgentDefinition
 from caxton.domain.completion import ChatMessage, Image, Role
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Exchange
-from caxton.domain.ports.provider import CountsTokens, DescribesModels, Provider
+from caxton.domain.ports.provider import CountsTokens, DescribesModels, Provider, offers
 
 ASSUMED_CONTEXT = 8192
 """Tokens we take a model to hold when neither the agent's file nor the provider says."""
@@ -124,7 +124,7 @@ class ContextWindow:
 
     def _budget(self, agent: AgentDefinition, provider: Provider) -> int:
         limits = [agent.conversation.context_window]
-        if isinstance(provider, DescribesModels):
+        if offers(provider, DescribesModels):
             limits.append(provider.describe(agent.llm.model).context_length)
         window = min((limit for limit in limits if limit is not None), default=ASSUMED_CONTEXT)
         reserved = agent.llm.max_tokens or window // RESERVED_SHARE
@@ -167,6 +167,6 @@ class ContextWindow:
 
 
 async def _count(provider: Provider, messages: tuple[ChatMessage, ...], model: str | None) -> int:
-    if isinstance(provider, CountsTokens):
+    if offers(provider, CountsTokens):
         return await provider.count_tokens(messages, model)
     return estimate_tokens(messages)

@@ -21,7 +21,7 @@ from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 from caxton.domain.ports.agents import AgentStore
 from caxton.domain.ports.clock import Clock
-from caxton.domain.ports.provider import DescribesModels
+from caxton.domain.ports.provider import DescribesModels, offers
 from caxton.domain.ports.providers import Providers
 from caxton.runtime.actor import Actor
 from caxton.runtime.supervisor import Supervisor
@@ -81,7 +81,7 @@ class Definitions:
             found = self._providers.get(provider or self._providers.default)
         except CaxtonError:
             return None  # said where it matters: a name that is not known, a kind that cannot be imported
-        return found.describe(model) if isinstance(found, DescribesModels) else None
+        return found.describe(model) if offers(found, DescribesModels) else None
 
     async def prepare(self) -> None:
         """Make the directory if need be; CaxtonError `storage_failed` where it cannot be used."""

@@ -8,7 +8,7 @@ from typing import Any
 from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, ModelInfo, Role
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.ports.clock import Clock
-from caxton.domain.ports.provider import DescribesModels, ListsModels, Provider, Pulls, ReportsHealth, Streams
+from caxton.domain.ports.provider import DescribesModels, ListsModels, Provider, Pulls, ReportsHealth, Streams, offers
 from caxton.domain.ports.providers import Providers
 from caxton.domain.ports.usage import UsageStore
 from caxton.domain.settings import ServerSettings
@@ -82,7 +82,7 @@ class ProviderService:
 
     async def models(self, *, name: str) -> ModelList:
         provider = self._providers.get(name)
-        if not isinstance(provider, ListsModels):
+        if not offers(provider, ListsModels):
             raise _unsupported(name, "list its models")
         return ModelList(models=await provider.models())
 
@@ -95,7 +95,7 @@ class ProviderService:
 
     async def stream(self, *, name: str, body: PullModel) -> AsyncGenerator[PullEvent]:
         provider = self._providers.get(name)
-        if not isinstance(provider, Pulls):
+        if not offers(provider, Pulls):
             raise _unsupported(name, "fetch models")
         began = time.perf_counter()
         async with aclosing(provider.pull(body.model)) as progress:
@@ -120,7 +120,7 @@ class ProviderService:
         settings = self._settings.providers[name]
         circuit = self._models.circuit(name)
         spent = self._ledger.spent(UsageBy.PROVIDER, name)
-        health = provider.health() if isinstance(provider, ReportsHealth) else None
+        health = provider.health() if offers(provider, ReportsHealth) else None
         if settings.api_key_file:
             key = f"file {settings.api_key_file}"
         else:
@@ -144,7 +144,7 @@ class ProviderService:
 
 async def _timed(provider: Provider, request: CompletionRequest) -> tuple[Completion, float | None]:
     """The completion, and the seconds until its first piece where the provider streams."""
-    if not isinstance(provider, Streams):
+    if not offers(provider, Streams):
         return await provider.complete(request), None
     began, first = time.perf_counter(), None
     async with aclosing(provider.stream(request)) as pieces:
@@ -156,7 +156,7 @@ async def _timed(provider: Provider, request: CompletionRequest) -> tuple[Comple
 
 
 def _described(provider: Any, model: str | None) -> ModelInfo:
-    return provider.describe(model) if isinstance(provider, DescribesModels) else ModelInfo(name=model or "")
+    return provider.describe(model) if offers(provider, DescribesModels) else ModelInfo(name=model or "")
 
 
 def _unsupported(name: str, what: str) -> CaxtonError:

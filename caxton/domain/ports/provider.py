@@ -1,12 +1,13 @@
 """The seam to language models.
 
 A provider is whatever has `complete`. What else it can do it says by having the method: the runtime asks with
-`isinstance(provider, Streams)` and does without where it is missing.
+`offers(provider, Streams)` and does without where it is missing.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo, PullProgress
 from caxton.domain.health import ComponentHealth
@@ -91,6 +92,21 @@ class Closes(Protocol):
     async def aclose(self) -> None:
         """Let go of it; requests under way fail with `provider_unavailable`."""
         ...
+
+
+Ability = TypeVar("Ability")
+
+
+def offers(provider: object, ability: type[Ability]) -> TypeGuard[Ability]:
+    """Whether a provider has one of the abilities above: `isinstance`, remembered, for that is slow on protocols."""
+    kind: Any = type(provider)
+    port: Any = ability
+    return _has(kind, port)
+
+
+@cache
+def _has(kind: Any, ability: Any) -> bool:
+    return issubclass(kind, ability)
 
 
 class ProviderKind(Protocol):
