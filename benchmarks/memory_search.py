@@ -1,4 +1,4 @@
-"""Search by meaning against a numpy float32 product over the same vectors in the same run, and what surrounds it.
+"""Search by meaning against a numpy float32 product and against bare sqlite-vec, over the same vectors in the same run.
 
 `python -m benchmarks.memory_search [SIZE …]` for other sizes than 10,000 and 100,000.
 """
@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import apsw
 import numpy as np
+import sqlite_vec
 
 from benchmarks.measure import quantile
 from caxton.domain.agent import MemoryScope
@@ -26,6 +28,8 @@ from caxton.storage.database import open_database
 
 DIMENSION, QUERIES, K, TOGETHER = 384, 200, 10, 1000
 SIZES = (10_000, 100_000)
+VEC0_QUERIES = 50
+"""It is asked less often: it takes long."""
 SPACE = MemorySpace(scope=MemoryScope.AGENT, owner="bench")
 OTHERS = [MemorySpace(scope=MemoryScope.AGENT, owner=f"other-{n}") for n in range(20)]
 OTHER_SIZE = 1000
@@ -135,8 +139,11 @@ async def measured(folder: Path, size: int) -> None:
             product = product_times(stored, queries)
             waits, found = await searching(memory, SearchMode.SEMANTIC)
             ratio = statistics.median(waits) / statistics.median(product)
+            bare = vec0_times(stored, queries)
             print(f"    numpy float32 product:    {told(product)}")
+            print(f"    sqlite-vec, float32:      {told(bare)}")
             print(f"    by meaning:               {told(waits)}, {ratio:.2f} of the product's,", end=" ")
+            print(f"{statistics.median(waits) / statistics.median(bare):.3f} of sqlite-vec's,", end=" ")
             print(f"recall@{K} {recall(found, np.arange(size)):.4f}")
             waits, found = await searching(memory, SearchMode.SEMANTIC, ("tenth",))
             print(f"    among a tag's tenth:      {told(waits)}, recall@{K} {recall(found, tenth):.4f}")
@@ -157,6 +164,22 @@ def product_times(stored: np.ndarray, queries: np.ndarray) -> list[float]:
         began = time.perf_counter()
         scores = stored @ query
         np.argpartition(scores, -K)[-K:]
+        waits.append(time.perf_counter() - began)
+    return waits
+
+
+def vec0_times(stored: np.ndarray, queries: np.ndarray) -> list[float]:
+    """Bare sqlite-vec: float32 vectors in a table of their own, nothing else in the file."""
+    connection = apsw.Connection(":memory:")
+    connection.enable_load_extension(True)
+    connection.load_extension(sqlite_vec.loadable_path())
+    connection.execute(f"CREATE VIRTUAL TABLE vectors USING vec0 (v float[{DIMENSION}] distance_metric=cosine)")
+    with connection:
+        connection.executemany("INSERT INTO vectors (v) VALUES (?)", ((row.tobytes(),) for row in stored))
+    waits = []
+    for query in queries[:VEC0_QUERIES]:
+        began = time.perf_counter()
+        connection.execute("SELECT rowid FROM vectors WHERE v MATCH ? AND k = ?", (query.tobytes(), K)).fetchall()
         waits.append(time.perf_counter() - began)
     return waits
 

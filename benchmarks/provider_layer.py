@@ -245,7 +245,7 @@ async def crowd(url: str, pieces: int) -> tuple[list[float], float]:
     """The seconds between chunks of as many streams at once, and chunks a second of all together."""
     parts = urlsplit(url)
     body = b'{"text": "%s", "history": []}' % b" ".join([b"word"] * pieces)
-    head = "POST /agents/bench/message HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n"
+    head = "POST /agents/bench/message HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n"
     head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     gaps: list[float] = []
 

@@ -60,12 +60,15 @@ class Ledger:
         self._some.set()
 
     async def load(self) -> None:
-        """Go on with what was stored since midnight."""
+        """Go on with what was stored since midnight.
+
+        But not with how much of it had no known price: whoever was refused for that has given the price since.
+        """
         self._turn_over()
         for by in (UsageBy.AGENT, UsageBy.PROVIDER):
             for total in await self._store.sums(by, since=self._day * DAY):
                 self._spent[by, total.key] = Spent(
-                    tokens=total.prompt_tokens + total.completion_tokens, cost=total.cost, unpriced=total.unpriced
+                    tokens=total.prompt_tokens + total.completion_tokens, cost=total.cost
                 )
 
     async def keep(self) -> None:

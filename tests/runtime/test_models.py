@@ -375,3 +375,18 @@ async def test_what_the_model_is_known_to_lack_is_refused_and_what_is_unknown_is
     assert house.provider.asked == 0
     house.provider.info = ModelInfo(name="plays")
     await house.ask(asked)
+
+
+async def test_a_price_that_is_given_later_lets_the_budget_go_on_after_a_restart():
+    house = House("ok", limits=ModelLimits(daily_cost=5))
+    await house.ask()
+    await house.ledger.flush()
+    assert (await house.fails()).code is Code.BUDGET_EXHAUSTED
+    prices = KnownPrices({"plays": ProviderSettings(name="plays", kind="plays", price=Price(prompt=1, completion=1))})
+    async with open_ledger(store=house.store, prices=prices, clock=house.clock) as ledger:
+        house.models = LanguageModels(
+            providers=Only(house.provider), settings=house.settings, ledger=ledger, clock=house.clock, backoff=0.0
+        )
+        await house.ask()
+        await ledger.flush()
+        await house.ask()
