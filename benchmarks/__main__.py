@@ -12,6 +12,7 @@ NAMES = (
     "idle_agents",
     "provider_layer",
     "memory_search",
+    "context",
     "tool_call",
     "wasm_call",
 )

@@ -14,6 +14,7 @@ from caxton.bus.stores.sqlite import RESCUED, SqliteMessageStore
 from caxton.config.location import url_of
 from caxton.config.settings import load_settings
 from caxton.config.source import read_source
+from caxton.domain.agent import AgentDefinition
 from caxton.domain.clock import SystemClock
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, ConfigurationError
@@ -23,15 +24,16 @@ from caxton.domain.lifecycle import AgentState
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database, Session
 from caxton.domain.settings import ServerSettings
-from caxton.domain.tool_settings import ToolSettings
+from caxton.domain.tool_settings import McpServerSettings, ToolSettings
+from caxton.memory.backends import open_memory
 from caxton.memory.embedders import embedder
 from caxton.memory.rescued import DERIVED, agree
-from caxton.memory.sqlite import open_sqlite_memory
 from caxton.providers.kinds import provider_kinds
 from caxton.providers.prices import KnownPrices
 from caxton.providers.registry import open_providers
 from caxton.runtime.ledger import open_ledger
 from caxton.runtime.models import LanguageModels
+from caxton.runtime.sampling import ModelSampler
 from caxton.runtime.summaries import open_summaries
 from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
@@ -48,12 +50,16 @@ from caxton.service.templates import TemplateService
 from caxton.service.tools import ToolService
 from caxton.storage.agents import SqliteAgentStore
 from caxton.storage.database import open_database
+from caxton.storage.fingerprints import open_fingerprints
 from caxton.storage.rescue import rescue
 from caxton.storage.usage import SqliteUsageStore
 from caxton.telemetry.logs import configure_logging
 from caxton.tools.catalogue import open_tools
 from caxton.tools.deployments import Deployments
+from caxton.tools.kinds import host_kind
 from caxton.tools.mcp_json import read_mcp_json
+from caxton.tools.memory import NAME as MEMORY
+from caxton.tools.memory import memory_kind
 
 WASM_CACHE = Path("cache", "wasm")
 """Where compiled WebAssembly is kept, in the data directory."""
@@ -125,12 +131,28 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         )
         embedding = embedder(settings.embedder, os.environ)
         stack.push_async_callback(embedding.aclose)
-        memory = await stack.enter_async_context(open_sqlite_memory(database, embedding, clock=clock, new_id=new_id))
+        memory = await stack.enter_async_context(
+            open_memory(settings.memory, database, embedding, os.environ, clock=clock, new_id=new_id)
+        )
         deployments = Deployments(
             settings.data_dir / "wasm", cache=settings.data_dir / WASM_CACHE, public_key=settings.tools.wasm_public_key
         )
+        fingerprints = await stack.enter_async_context(open_fingerprints(database))
+
+        def definition_of(agent: str) -> AgentDefinition | None:
+            actor = supervisor.find(agent)
+            return actor.loaded.definition if actor else None
+
         tools = await stack.enter_async_context(
-            open_tools(_tool_settings(settings, deployments), clock=clock, new_id=new_id, environ=os.environ)
+            open_tools(
+                _tool_settings(settings, deployments),
+                clock=clock,
+                new_id=new_id,
+                environ=os.environ,
+                kind_of=lambda kind: memory_kind(memory) if kind == MEMORY else host_kind(kind),
+                sampler=ModelSampler(models=models, providers=providers, definition_of=definition_of),
+                fingerprints=fingerprints,
+            )
         )
         turns = TurnLoop(
             bus=bus,
@@ -202,7 +224,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     supervisor=supervisor,
                     providers=providers,
                     clock=clock,
-                    checks=(lambda: _database_health(database), lambda: _agents_health(supervisor)),
+                    checks=(lambda: _database_health(database), lambda: _agents_health(supervisor), memory.health),
                 ),
             },
         )
@@ -211,8 +233,9 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
 def _tool_settings(settings: ServerSettings, deployments: Deployments) -> ToolSettings:
     """The settings of tools, with the servers of JSON files and those sent over HTTP, and a place for compiled code.
 
-    A server of caxton.toml goes before another of its name, one of a JSON file before one that was sent.
-    ConfigurationError with every error of the JSON files.
+    There is always one for agents' own memory, unless another one has its name. A server of caxton.toml goes before
+    another of its name, one of a JSON file before one that was sent. ConfigurationError with every error of the JSON
+    files.
     """
     cache = {"cache": str(settings.data_dir / WASM_CACHE)}
     servers = {
@@ -226,7 +249,8 @@ def _tool_settings(settings: ServerSettings, deployments: Deployments) -> ToolSe
         servers = {**found.servers, **servers}
     if wrong:
         raise ConfigurationError(wrong)
-    return msgspec.structs.replace(settings.tools, servers={**deployments.servers(), **servers})
+    own = {MEMORY: McpServerSettings(name=MEMORY, kind=MEMORY)}
+    return msgspec.structs.replace(settings.tools, servers={**own, **deployments.servers(), **servers})
 
 
 @asynccontextmanager

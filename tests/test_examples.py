@@ -9,6 +9,7 @@ import pytest
 from caxton.config.agent_file import diagnose
 from caxton.config.limits import LimitsTable
 from caxton.config.settings import PriceTable, ProviderTable, ServerTable, diagnose_settings
+from caxton.config.tool_tables import McpServerTable, RuleTable, ToolsTable
 from caxton.config.source import read_source
 from caxton.providers.kinds import provider_kinds
 
@@ -30,7 +31,7 @@ def test_the_sample_server_file_has_no_problem_and_shows_the_defaults():
 def uncommented() -> str:
     """The sample server file with everything in force that it shows."""
     text = (ROOT / "config" / "caxton.toml").read_text(encoding="utf-8")
-    return re.sub(r"^# (?=\[[a-z.]+\]|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    return re.sub(r"^# (?=\[\[?[a-z_.]+\]|[a-z_]+ = )", "", text, flags=re.MULTILINE)
 
 
 def test_what_the_sample_server_file_leaves_commented_out_has_no_problem_either(tmp_path):
@@ -48,6 +49,15 @@ def test_the_sample_server_file_shows_every_key_of_a_provider():
         assert shown == model.model_fields.keys()
 
 
+def test_the_sample_server_file_shows_every_key_of_tools_and_their_servers():
+    whole = tomllib.loads(uncommented())
+    assert whole["tools"].keys() == ToolsTable.model_fields.keys()
+    assert {key for rule in whole["tools"]["rules"] for key in rule} == RuleTable.model_fields.keys() - {"hosts"}
+    # `kind` is for those of other packages.
+    shown = {key for server in whole["mcp_servers"].values() for key in server}
+    assert shown == McpServerTable.model_fields.keys() - {"kind"}
+
+
 def test_a_default_that_the_sample_server_file_shows_is_the_default():
     shown = tomllib.loads((ROOT / "config" / "caxton.toml").read_text(encoding="utf-8"))
     chosen = {"kind", "api_key_env"}
@@ -56,6 +66,7 @@ def test_a_default_that_the_sample_server_file_shows_is_the_default():
             assert provider[key] == ProviderTable.model_fields[key].default
     for key, value in shown["server"].items():
         assert value == ServerTable.model_fields[key].default
+    assert ToolsTable.model_validate(shown["tools"]) == ToolsTable()
 
 
 def test_the_text_on_providers_speaks_of_every_limit():

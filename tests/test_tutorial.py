@@ -98,6 +98,48 @@ def test_the_provider_of_the_text_works_as_written(reader, llama, tmp_path):
     assert "mine" in said.rpartition("PROVIDER")[2]
 
 
+def test_agents_remember_as_written(reader):
+    one = reader()
+    said = one.walk("memory.md")
+    [found] = [text for text in one.said if text.startswith("SCORE")]
+    assert "My cat is called Mo" in found
+    [trace] = [text for text in one.said if "earlier turns left out" in text]
+    assert "- My cat is called Mo and she is orange." in trace
+    assert "Exported: 3." in said
+    assert "Imported: 3 new." in said
+    assert re.search(r"Erased: 1 memories, 0 messages in 0 conversations", said)
+    assert (one.home / ".caxton" / "caxton.damaged.db").exists()
+    assert re.search(r"entries +2 in 1 spaces", one.said[-1])
+
+
+def test_conversations_outgrow_their_window_as_written(reader):
+    one = reader()
+    said = one.walk("context.md")
+    [trace] = [text for text in one.said if "earlier turns left out" in text]
+    assert "- user: The password of the safe is tulip." in trace
+    assert re.search(r"Erased \d+ messages", said)
+    assert one.said[-1] == "Nothing was said yet.\n"
+
+
 def test_the_provider_of_the_text_is_short():
     [code] = [text for language, info, text in blocks("writing-a-provider.md") if language == "python" and info]
     assert len(code.splitlines()) <= 60
+
+
+def test_the_use_of_tools_works_as_written(reader):
+    one = reader()
+    said = one.walk("tools.md")
+    for told in "files.read_file", "memory.recall", "63", "allow: The agent 'my-clerk'", "deny: The agent 'my-clerk'":
+        assert told in said
+    # Twice by hand, and then the agent's reply.
+    assert sum("Friday" in text for text in one.said) == 3
+
+
+def test_the_tool_server_of_the_text_works_as_written(reader):
+    one = reader()
+    said = one.walk("writing-an-mcp-server.md")
+    [rolled] = [text for text in one.said if text.strip() and set(text.split()) <= {"1", "2"}]
+    assert len(rolled.split()) == 3
+    assert "sides" in said
+    [code] = [text for language, info, text in blocks("writing-an-mcp-server.md") if language == "python" and info]
+    assert len(code.splitlines()) <= 25

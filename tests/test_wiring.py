@@ -77,7 +77,11 @@ async def test_an_empty_directory_becomes_a_server_that_is_ready(settings):
         assert settings.agents_dir.is_dir()
         readiness = await services["server"].ready()
         assert readiness.ready
-        assert {part.name: part.status for part in readiness.components} == {"database": "ok", "agents": "ok"}
+        assert {part.name: part.status for part in readiness.components} == {
+            "database": "ok",
+            "agents": "ok",
+            "memory": "ok",
+        }
         assert await names(services) == []
 
 

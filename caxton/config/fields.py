@@ -56,7 +56,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def _url(text: str) -> str:
     if text.startswith(("http://", "https://")):
         return text
-    raise wrong(f"'base_url' has to begin with http:// or https://, not {shown(text)}")
+    raise wrong(f"an address has to begin with http:// or https://, not {shown(text)}")
 
 
 def _variable(text: str) -> str:
@@ -64,7 +64,7 @@ def _variable(text: str) -> str:
         return text
     # Not shown: what often stands here by mistake is the key itself.
     raise wrong(
-        "'api_key_env' has to be the name of an environment variable, not the key itself",
+        "this has to be the name of an environment variable, not the key itself",
         'Put the key into the environment and its name here: api_key_env = "OPENAI_API_KEY".',
         secret=True,
     )

@@ -19,7 +19,7 @@ from caxton.config.tool_tables import McpServerTable, ServerName, ToolsTable, to
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
-from caxton.domain.settings import EmbedderSettings, ProviderSettings, ServerSettings
+from caxton.domain.settings import EmbedderSettings, MemorySettings, ProviderSettings, ServerSettings
 from caxton.domain.suggestion import did_you_mean
 
 DEFAULT_PROVIDERS: Mapping[str, Mapping[str, str]] = {
@@ -82,8 +82,14 @@ class ProviderTable(FileModel):
 
 
 class MemoryTable(FileModel):
-    """`[memory]`: what turns texts into vectors, so that agents find memories by meaning."""
+    """`[memory]`: where memories are kept, and what turns texts into vectors, so that they are found by meaning."""
 
+    backend: Literal["sqlite", "qdrant"] = Field(
+        "sqlite", description="`sqlite` is the server's own database; `qdrant` needs the extra of that name."
+    )
+    backend_url: Url = Field("http://localhost:6333", description="Where Qdrant is reached, for backend qdrant.")
+    backend_key_env: Variable | None = Field(None, description="The environment variable with Qdrant's key.")
+    collection: Filled = Field("caxton", description="The collection in Qdrant.")
     embedder: Literal["onnx", "sentence-transformers", "openai"] = Field(
         "onnx", description="`onnx` is built in; the others need the extra of that name, or an endpoint."
     )
@@ -140,6 +146,7 @@ def load_settings(
         drain_timeout=server.drain_timeout,
         providers=_providers(read, base),
         embedder=_embedder(read.memory, base),
+        memory=MemorySettings(**read.memory.model_dump(include={*MemorySettings.__struct_fields__})),
         tools=tool_settings(read.tools, read.mcp_servers, base),
         file=file,
         warnings=tuple(diagnostics),
@@ -227,7 +234,7 @@ def _overrides(
 
 
 def _embedder(table: MemoryTable, base: Path) -> EmbedderSettings:
-    fields = table.model_dump(exclude={"embedder"})
+    fields = table.model_dump(exclude={"embedder", *MemorySettings.__struct_fields__})
     for key in ("weights", "tokenizer"):
         if fields[key] is not None:
             fields[key] = resolve(fields[key], base)

@@ -37,6 +37,7 @@ class Code(StrEnum):
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
     MEMORY_INVALID = "memory_invalid"
     MEMORY_NOT_FOUND = "memory_not_found"
+    MEMORY_UNAVAILABLE = "memory_unavailable"
     MESSAGE_NOT_FOUND = "message_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MODEL_INCAPABLE = "model_incapable"
@@ -177,6 +178,9 @@ CODES: Mapping[Code, CodeInfo] = {
     ),
     Code.MEMORY_INVALID: CodeInfo(
         422, EXIT_USAGE, "That cannot be remembered as it is", "The message says what is wrong with it."
+    ),
+    Code.MEMORY_UNAVAILABLE: CodeInfo(
+        503, EXIT_FAILED, "The memory's backend cannot be reached", "Check it; what is remembered meanwhile is queued."
     ),
     Code.MEMORY_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No memory has that id", "See `caxton memory list`."),
     Code.MESSAGE_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No message has that id", "See GET /agents/{name}/messages."),

@@ -66,6 +66,15 @@ class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int | None = None
 
 
+class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where memories are kept. The other fields are for backends elsewhere; the key is in an environment variable."""
+
+    backend: str = "sqlite"
+    backend_url: str = "http://localhost:6333"
+    backend_key_env: str | None = None
+    collection: str = "caxton"
+
+
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the server is told at start. `file` is the caxton.toml it was read from, if any.
 
@@ -85,6 +94,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 10.0
     providers: dict[str, ProviderSettings] = {}
     embedder: EmbedderSettings = EmbedderSettings()
+    memory: MemorySettings = MemorySettings()
     tools: ToolSettings = ToolSettings()
     file: Path | None = None
     warnings: tuple[Diagnostic, ...] = ()

@@ -33,6 +33,24 @@ class Page(NamedTuple):
     after: int | None
 
 
+def new_entry(id: str, space: MemorySpace, given: Prepared, now: float) -> MemoryEntry:
+    new = given.new
+    return MemoryEntry(
+        id=id,
+        space=space,
+        value=given.value,
+        created_at=now,
+        updated_at=now,
+        used_at=now,
+        key=new.key,
+        tags=new.tags,
+        importance=new.importance,
+        subject=new.subject,
+        source=new.source,
+        expires_at=new.expires_at,
+    )
+
+
 def get(session: Session, space: MemorySpace, key: str, now: float) -> MemoryEntry | None:
     for id in space_ids(session, [space]):
         for row in session.execute(BY_ITS_KEY, (id, key, now)):
@@ -73,13 +91,17 @@ def forget(session: Session, filter: MemoryFilter, now: float) -> int:
     return gone
 
 
+def as_new(entry: MemoryEntry) -> NewMemory:
+    """What has to be remembered for such an entry."""
+    return NewMemory(**{name: getattr(entry, name) for name in NewMemory.__struct_fields__})
+
+
 def checked(records: Iterable[MemoryRecord]) -> list[tuple[MemoryRecord, Prepared | None]]:
     """Records fit to be stored, entries first; CaxtonError `memory_invalid`."""
     whole = list(records)
-    fields = NewMemory.__struct_fields__
     entries = [one for one in whole if isinstance(one, MemoryEntry)]
     relations = [one for one in whole if isinstance(one, Relation)]
-    fit = [prepared(NewMemory(**{name: getattr(entry, name) for name in fields})) for entry in entries]
+    fit = [prepared(as_new(entry)) for entry in entries]
     return [*zip(entries, fit, strict=True), *((relation, None) for relation in relations)]
 
 

@@ -73,7 +73,7 @@ class SqliteMemory:
         given = [checks.prepared(one) for one in new]
         vectors = await self._vectors_of([one.searched for one in given])
         now = self._clock.now()
-        made = [_entry(self._new_id(), space, one, now) for one in given]
+        made = [entries.new_entry(self._new_id(), space, one, now) for one in given]
 
         def work(session: Session) -> list[MemoryEntry]:
             model = self._meanings.record(session) if vectors else 0
@@ -255,21 +255,3 @@ async def open_sqlite_memory(
     finally:
         running.cancel()
         await asyncio.wait([running])
-
-
-def _entry(id: str, space: MemorySpace, given: checks.Prepared, now: float) -> MemoryEntry:
-    new = given.new
-    return MemoryEntry(
-        id=id,
-        space=space,
-        value=given.value,
-        created_at=now,
-        updated_at=now,
-        used_at=now,
-        key=new.key,
-        tags=new.tags,
-        importance=new.importance,
-        subject=new.subject,
-        source=new.source,
-        expires_at=new.expires_at,
-    )

@@ -35,7 +35,7 @@ def constrain(request: CompletionRequest) -> CompletionRequest:
     """
     tools = () if request.tool_choice is ToolChoice.NONE else request.tools
     must = request.tool_choice is ToolChoice.REQUIRED
-    messages = tuple(_spoken(message) for message in request.messages)
+    messages = tuple(spoken(message) for message in request.messages)
     return msgspec.structs.replace(
         request,
         messages=_with_tools(messages, tools, must=must) if tools else messages,
@@ -86,7 +86,7 @@ async def interpreted(pieces: AsyncGenerator[Delta | Completion]) -> AsyncGenera
             told = len(reply)
 
 
-def _spoken(message: ChatMessage) -> ChatMessage:
+def spoken(message: ChatMessage) -> ChatMessage:
     """A message as a chat template takes it that has neither calls nor results."""
     if message.role is Role.TOOL:
         return ChatMessage(Role.USER, f"The tool answered: {message.content}")

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Delta, ModelInfo
 from caxton.domain.errors import CaxtonError, Code, ProviderError
@@ -22,6 +22,7 @@ from caxton.providers.constrained import constrain, constrains, interpreted
 from caxton.providers.lazy_wire import Wire, open_wire
 from caxton.providers.local_process import ModelProcess, start_model
 from caxton.providers.openai_request import defaults_of
+from caxton.providers.stepwise import stepwise
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,30 @@ DEFAULTS: dict[str, Any] = {
     "max_tokens": 256,
     "extra_body": {"repeat_penalty": 1.1, "cache_prompt": True},
 }
+EXACT: dict[str, Any] = {
+    # To choose a tool and to copy its arguments from what was said; words that repeat are right there.
+    "temperature": 0.0,
+    "max_tokens": 256,
+    "extra_body": {"repeat_penalty": 1.0, "cache_prompt": True},
+}
 REAPING = 1.0
 """Seconds in which a process that dropped its connections has died, if it has."""
 FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
 """Seconds in which a model that could not be started is not tried again, doubled with each start that failed too."""
 COUNTING = 10.0
 """Seconds that counting tokens may take."""
+
+
+class Model(NamedTuple):
+    """A running model. `wire` is for talk, `exact` for answers of which only the likeliest is wanted."""
+
+    process: ModelProcess
+    wire: Wire
+    exact: Wire
+
+    async def aclose(self) -> None:
+        await self.wire.aclose()
+        await self.exact.aclose()
 
 
 class LocalProvider:
@@ -51,7 +70,7 @@ class LocalProvider:
         self._settings = settings
         self._log_file = data_dir / "model.log"
         self._context_length = settings.context_length or CONTEXT_LENGTH
-        self._model: asyncio.Task[tuple[ModelProcess, Wire]] | None = None
+        self._model: asyncio.Task[Model] | None = None
         self._failures = 0
         self._failed: str | None = None
         self._retry_at = 0.0
@@ -67,8 +86,21 @@ class LocalProvider:
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
         check_capable(self._settings.name, self.describe(request.model), request)
+        async with self._running() as model, aclosing(self._written(model, request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _written(self, model: Model, request: CompletionRequest) -> AsyncGenerator[Delta | Completion]:
+        """The answer of a running model, with whatever it takes to have it call tools."""
+        if constrains(request) and self._settings.model_path is None:
+            steps = stepwise(request, ask=model.exact.complete, exactly=model.exact.stream, freely=model.wire.stream)
+            async with aclosing(steps) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        # Calls are copied from what was said, like quotations: no word of them is to be avoided for being there twice.
+        wire = model.exact if constrains(request) else model.wire
         async with (
-            self._running() as (_, wire),
             aclosing(wire.stream(constrain(request))) as written,
             aclosing(interpreted(written)) if constrains(request) else nullcontext(written) as pieces,
         ):
@@ -77,7 +109,7 @@ class LocalProvider:
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...], model: str | None) -> int:
         chat = [{"role": message.role.value, "content": message.content} for message in messages]
-        async with self._running() as (process, wire):
+        async with self._running() as (process, wire, _):
             post = wire.client.post
             try:
                 async with asyncio.timeout(COUNTING):
@@ -105,7 +137,7 @@ class LocalProvider:
             return ComponentHealth(name=name, status=HealthStatus.IDLE, detail=self._name())
         if not self._model.done():
             return ComponentHealth(name=name, status=HealthStatus.LOADING, detail=self._name())
-        if not self._model.result()[0].alive:
+        if not self._model.result().process.alive:
             detail = "its process ended; the next request starts it again"
             return ComponentHealth(name=name, status=HealthStatus.DEGRADED, detail=detail)
         return ComponentHealth(name=name, status=HealthStatus.OK, detail=self._name())
@@ -122,22 +154,22 @@ class LocalProvider:
         await asyncio.wait([self._model])
         if self._model.cancelled() or self._model.exception():
             return
-        process, wire = self._model.result()
-        await wire.aclose()
-        await process.stop()
+        model = self._model.result()
+        await model.aclose()
+        await model.process.stop()
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[tuple[ModelProcess, Wire]]:
-        """The process and the wire to it. One that fails its caller is given the moment it takes to end."""
-        process, wire = await self._loaded()
+    async def _running(self) -> AsyncIterator[Model]:
+        """The model. One that fails its caller is given the moment it takes to end."""
+        model = await self._loaded()
         try:
-            yield process, wire
+            yield model
         except ProviderError as error:
             if error.code is Code.PROVIDER_UNAVAILABLE:
-                await process.ended(within=REAPING)
+                await model.process.ended(within=REAPING)
             raise
 
-    async def _loaded(self) -> tuple[ModelProcess, Wire]:
+    async def _loaded(self) -> Model:
         """What `_start` made, waiting for the model to load; a dead one is replaced."""
         if self._closed:
             raise self._was_closed()
@@ -149,7 +181,7 @@ class LocalProvider:
         model = self._model
         if over and not over.exception():
             log.error("the embedded model's process ended; it is started again")
-            await over.result()[1].aclose()
+            await over.result().aclose()
         try:
             # Shielded: whoever stops waiting must not take the model from those who wait too.
             return await asyncio.shield(model)
@@ -158,21 +190,21 @@ class LocalProvider:
                 raise self._was_closed() from None
             raise
 
-    def _is_over(self, model: asyncio.Task[tuple[ModelProcess, Wire]]) -> bool:
+    def _is_over(self, model: asyncio.Task[Model]) -> bool:
         """Whether to start again: its process ended, or it could not be started and that was a while ago."""
         if not model.done():
             return False
         if model.exception():
             return asyncio.get_running_loop().time() >= self._retry_at
-        return not model.result()[0].alive
+        return not model.result().process.alive
 
     def _was_closed(self) -> ProviderError:
         return ProviderError(Code.PROVIDER_UNAVAILABLE, f"Provider {self._settings.name!r} was closed.")
 
-    async def _start(self) -> tuple[ModelProcess, Wire]:
+    async def _start(self) -> Model:
         """A running model; how that went is kept for `health` and for the next attempt."""
         try:
-            process, wire = await self._launch()
+            model = await self._launch()
         except Exception as error:
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self._failures, 10))
             self._failures += 1
@@ -181,10 +213,10 @@ class LocalProvider:
             log.error("the embedded model does not run: %s", self._failed)
             raise
         self._failed, self._failures = None, 0
-        log.info("the embedded model %s is loaded, process %d", self._name(), process.pid)
-        return process, wire
+        log.info("the embedded model %s is loaded, process %d", self._name(), model.process.pid)
+        return model
 
-    async def _launch(self) -> tuple[ModelProcess, Wire]:
+    async def _launch(self) -> Model:
         task = {
             "model_path": str(self._path()),
             "model": self._name(),
@@ -194,19 +226,23 @@ class LocalProvider:
         }
         process = await start_model(task, self._log_file)
         try:
-            wire = await open_wire(
-                name=self._settings.name,
-                key=process.key,
-                timeout=self._settings.timeout,
-                base_url=f"{process.url}/v1",
-                model=self._name(),
-                defaults=DEFAULTS | defaults_of(self._settings),
-                direct=True,
-            )
+            given = defaults_of(self._settings)
+            wire, exact = [
+                await open_wire(
+                    name=self._settings.name,
+                    key=process.key,
+                    timeout=self._settings.timeout,
+                    base_url=f"{process.url}/v1",
+                    model=self._name(),
+                    defaults=defaults,
+                    direct=True,
+                )
+                for defaults in (DEFAULTS | given, given | EXACT)
+            ]
         except BaseException:
             await process.stop()
             raise
-        return process, wire
+        return Model(process, wire, exact)
 
     def _path(self) -> Path:
         if self._settings.model_path:

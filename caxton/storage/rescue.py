@@ -32,10 +32,11 @@ def rescue(path: Path, *, derived: frozenset[str], derive: Callable[[Session], N
     `storage_failed` where a server runs, where nothing can be read, or where an earlier damaged file is in the way.
     """
     damaged, sound = path.with_suffix(".damaged.db"), path.with_suffix(".rescued.db")
+    if not path.exists():
+        raise CaxtonError(Code.STORAGE_FAILED, f"There is no database {str(path)!r}.", hint="Name its `--data-dir`.")
+    if damaged.exists():
+        raise CaxtonError(Code.STORAGE_FAILED, f"{str(damaged)!r} is there already.", hint="Move it away.")
     with locked(path.with_suffix(".lock")):
-        if damaged.exists() or not path.exists():
-            wrong = f"{str(damaged)!r} is there already" if damaged.exists() else f"There is no database {str(path)!r}"
-            raise CaxtonError(Code.STORAGE_FAILED, f"{wrong}.", hint="Move it away, or name another data directory.")
         sound.unlink(missing_ok=True)
         with explained(path), closing(apsw.Connection(str(sound))) as new:
             migrate(new, sound)

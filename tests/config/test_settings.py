@@ -6,11 +6,11 @@ import pytest
 from support.marked import assert_told, read_marked
 
 from caxton.config.location import DEFAULT_DATA_DIR
-from caxton.config.settings import ServerTable, configured_providers, diagnose_settings, load_settings
+from caxton.config.settings import MemoryTable, ServerTable, configured_providers, diagnose_settings, load_settings
 from caxton.domain.agent import Source
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ConfigurationError
-from caxton.domain.settings import ProviderSettings, ServerSettings
+from caxton.domain.settings import EmbedderSettings, MemorySettings, ProviderSettings, ServerSettings
 
 KINDS = ("openai", "local", "scripted")
 OTHERS = {
@@ -128,6 +128,39 @@ class TestProviders:
             ),
         }
 
+    def test_every_key_of_the_memory_reaches_the_settings(self, cwd):
+        text = """
+            [memory]
+            backend = "qdrant"
+            backend_url = "https://example.org:6333"
+            backend_key_env = "QDRANT_KEY"
+            collection = "ours"
+            embedder = "openai"
+            model = "m"
+            weights = "w.onnx"
+            tokenizer = "t.json"
+            device = "cuda"
+            base_url = "http://localhost:1/v1"
+            api_key_env = "KEY"
+            dimension = 7
+        """
+        settings = load(cwd, text)
+        assert settings.memory == MemorySettings(
+            backend="qdrant", backend_url="https://example.org:6333", backend_key_env="QDRANT_KEY", collection="ours"
+        )
+        assert settings.embedder == EmbedderSettings(
+            kind="openai",
+            model="m",
+            weights=cwd / "w.onnx",
+            tokenizer=cwd / "t.json",
+            device="cuda",
+            base_url="http://localhost:1/v1",
+            api_key_env="KEY",
+            dimension=7,
+        )
+        table = set(MemoryTable.model_fields) - {"embedder"}
+        assert table == {*MemorySettings.__struct_fields__, *EmbedderSettings.__struct_fields__} - {"kind"}
+
     def test_the_names_are_known_whatever_else_is_wrong_in_the_file(self, cwd):
         def names(text):
             (cwd / "caxton.toml").write_text(text)
@@ -159,6 +192,9 @@ BROKEN = {
     + "base_url = 'localhost'\n           ^^^^^^^^^^^ invalid_value: http:// or https://\n"
     + "dimension = 0\n            ^ invalid_value: equal to 1\n",
     "an agent's key in the server's memory": "[memory]\nenabled = true\n^^^^^^^ unknown_key\n",
+    "a backend that there is not": "[memory]\nbackend = 'qdrent'\n          ^^^^^^^^ invalid_value: 'qdrant'?\n"
+    + "backend_url = 'localhost:6333'\n              ^^^^^^^^^^^^^^^^ invalid_value: http:// or https://\n"
+    + "collection = ''\n             ^^ invalid_value: Leave the key out\n",
     "providers that are no table": "providers = 1\n            ^ wrong_type: a table\n",
     "a provider that is no table": "providers.x = 1\n              ^ wrong_type: 'providers.x' has to be a table\n",
     "a list of providers": "[[providers]]\n  ^^^^^^^^^ wrong_type: a table\nkind = 'local'\n",

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.memories import BACKENDS, Backend
 
 from caxton.domain.agent import MemoryScope
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.health import HealthStatus
-from caxton.domain.identifiers import IdSource
 from caxton.domain.memory import (
     MemoryEntry,
     MemoryFilter,
@@ -27,10 +27,6 @@ from caxton.domain.memory import (
     SearchMode,
 )
 from caxton.domain.ports.memory import Memory
-from caxton.memory.sqlite import open_sqlite_memory
-from caxton.storage.database import open_database
-from caxton.testing.clock import FakeClock
-from caxton.testing.embedder import WordEmbedder
 
 MINE = MemorySpace(scope=MemoryScope.AGENT, owner="helper")
 THEIRS = MemorySpace(scope=MemoryScope.AGENT, owner="other")
@@ -42,25 +38,10 @@ ALL = MemoryFilter(spaces=None)
 MODES = list(SearchMode)
 
 
-class Backend:
-    """A memory, with the clock and the embedder that it was given. `open` makes further ones of the same kind."""
-
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
-        self.clock = FakeClock()
-        self.embedder = WordEmbedder()
-        self._folder = folder
-        self._stack = stack
-
-    async def open(self, name: str = "caxton") -> Memory:
-        database = await self._stack.enter_async_context(open_database(self._folder / f"{name}.db"))
-        memory = open_sqlite_memory(database, self.embedder, clock=self.clock, new_id=IdSource(self.clock))
-        return await self._stack.enter_async_context(memory)
-
-
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
     async with AsyncExitStack() as stack:
-        yield Backend(tmp_path, stack)
+        yield Backend(tmp_path, stack, request.param)
 
 
 @pytest.fixture
@@ -550,14 +531,15 @@ operations = st.lists(
 )
 
 
+@pytest.mark.parametrize("kind", BACKENDS)
 @given(operations=operations, given=st.sets(st.sampled_from(SPACES)), text=st.sampled_from(["apple", "cherry banana"]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_of_a_space_is_seen_by_who_was_not_given_it(tmp_path_factory, operations, given, text):
+def test_nothing_of_a_space_is_seen_by_who_was_not_given_it(kind, tmp_path_factory, operations, given, text):
     """Whatever was done in whatever spaces, every way of reading gives entries of the spaces given and no others."""
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            memory = await Backend(tmp_path_factory.mktemp("spaces"), stack).open()
+            memory = await Backend(tmp_path_factory.mktemp("spaces"), stack, kind).open()
             known: dict[str, MemorySpace] = {}
             for what, space, value in operations:
                 if what == "forget":

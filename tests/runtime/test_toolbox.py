@@ -165,7 +165,7 @@ async def test_a_tool_that_fails_becomes_words_that_the_model_can_act_on(armed):
 
 
 async def test_a_tool_that_is_not_there_is_answered_with_those_that_are(armed):
-    model = await armed.plays([wants(name="files__burn")], "Then not.")
+    model = await armed.plays([wants(name="burn")], "Then not.")
     await armed.ask("burn")
     assert "files__read_file, files__list" in model.requests[1].messages[-1].content
     assert armed.tools.calls == []
@@ -254,3 +254,20 @@ def test_an_object_is_read_as_it_was_written(arguments):
 @given(st.text())
 def test_whatever_is_written_is_an_object_or_cannot_be_read(written):
     assert isinstance(read_arguments(written), dict | None)
+
+
+@pytest.mark.parametrize("name", ["files__delete", "files.delete"])
+async def test_a_tool_that_was_not_offered_is_put_to_the_permissions(armed, name):
+    armed.tools.answer = lambda call: CaxtonError(Code.TOOL_DENIED, f"You may not call {call.tool}.")
+    model = await armed.plays([wants(name=name)], "I may not.")
+    await armed.ask("delete it")
+    assert [str(call.tool) for call in armed.tools.calls] == ["files.delete"]
+    assert "You may not call files.delete." in model.requests[-1].messages[-1].content
+
+
+@pytest.mark.parametrize("name", ["delete", "__delete", "files__", "Files__delete", ""])
+async def test_a_name_that_is_no_tools_is_told_and_not_called(armed, name):
+    model = await armed.plays([wants(name=name)], "There is none.")
+    await armed.ask("delete it")
+    assert armed.tools.calls == []
+    assert "files__read_file" in model.requests[-1].messages[-1].content

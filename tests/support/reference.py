@@ -13,7 +13,8 @@ from caxton.config.agent_file import AgentFile
 from caxton.config.check import FileModel
 from caxton.config.codes import MEANINGS
 from caxton.config.location import variable
-from caxton.config.settings import ProviderTable, ServerTable
+from caxton.config.settings import MemoryTable, ProviderTable, ServerTable
+from caxton.config.tool_tables import McpServerTable, RuleTable, ToolsTable
 from caxton.domain.errors import CODES
 
 FOLDER = Path(__file__).parent.parent.parent / "tutorial" / "reference"
@@ -64,10 +65,25 @@ Each key has an environment variable:
 
 The command also reads `CAXTON_URL` (which server to speak to), `CAXTON_OUTPUT` (`table` or `json`) and `NO_COLOR`.
 
+## [memory]
+
+{_table(MemoryTable)}
 ## [providers.NAME]
 
 {_table(ProviderTable)}
 The providers `local` (the embedded model) and `openai` (key in `OPENAI_API_KEY`) exist without being listed.
+
+## [tools]
+
+{_table(ToolsTable)}
+## [[tools.rules]]
+
+{_table(RuleTable)}
+## [mcp_servers.NAME]
+
+{_table(McpServerTable)}
+One of the first five keys says what the server is. The tools `memory.*` for agents' own memory exist without being
+listed.
 """
 
 

@@ -1,5 +1,6 @@
 """The scripted provider says what it is told to, in the shapes of a real one."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.completions import asks, failure, pieces_of
 
-from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, Role
+from caxton.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
 from caxton.domain.errors import CaxtonError, Code, ProviderError
 from caxton.domain.settings import ProviderSettings
 from caxton.testing.scripted import ScriptedProvider
@@ -78,6 +79,32 @@ async def test_the_first_rule_that_matches_holds(scripted):
     said = (await provider.complete(asks("b{count}"))).text
     assert said == '{"json": b{count}, "system": "You are brief.", "count": 2, "{other}"}'
     assert (await provider.complete(asks("none"))).text == "echo: none"
+
+
+async def test_a_rule_may_call_a_tool_and_another_tell_its_result(scripted):
+    provider = scripted(r"""
+        [[rules]]
+        match = 'read (\S+) (\d)'
+        call = "files__{2}"
+        arguments = {path = "{1}", deep = [{at = "{1}"}, 5], other = "{3}"}
+
+        [[rules]]
+        match = "read"
+        reply = "it says: {last}"
+    """)
+    said = ChatMessage(Role.USER, "please read a.txt 1")
+    completion = await provider.complete(CompletionRequest(messages=(said,)))
+    (call,) = completion.tool_calls
+    assert (call.name, json.loads(call.arguments)) == (
+        "files__1",
+        {"path": "a.txt", "deep": [{"at": "a.txt"}, 5], "other": "{3}"},
+    )
+    assert (completion.text, completion.finish_reason) == ("", FinishReason.TOOL_CALLS)
+    called = ChatMessage(Role.ASSISTANT, "", tool_calls=completion.tool_calls)
+    for written, told in ("<tool_result>\nread b.txt 2\n</tool_result>", "read b.txt 2"), ("read c", "read c"):
+        result = ChatMessage(Role.TOOL, written, tool_call_id=call.id)
+        completion = await provider.complete(CompletionRequest(messages=(said, called, result)))
+        assert (completion.text, completion.tool_calls) == (f"it says: {told}", ())
 
 
 async def test_without_a_system_prompt_its_place_is_empty(scripted):
