@@ -198,12 +198,13 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     agents=agents,
                     messages=store,
                     providers=providers,
+                    memory=memory,
                 ),
                 "memory": MemoryService(memory=memory, clock=clock),
                 "messages": MessageService(
                     bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
                 ),
-                "conversations": ConversationService(store=store),
+                "conversations": ConversationService(store=store, memory=memory),
                 "people": PeopleService(
                     store=store,
                     memory=memory,

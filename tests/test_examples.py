@@ -9,8 +9,8 @@ import pytest
 from caxton.config.agent_file import diagnose
 from caxton.config.limits import LimitsTable
 from caxton.config.settings import PriceTable, ProviderTable, ServerTable, diagnose_settings
-from caxton.config.tool_tables import McpServerTable, RuleTable, ToolsTable
 from caxton.config.source import read_source
+from caxton.config.tool_tables import McpServerTable, RuleTable, ToolsTable
 from caxton.providers.kinds import provider_kinds
 
 ROOT = Path(__file__).parent.parent

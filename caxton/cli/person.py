@@ -15,7 +15,10 @@ def person() -> None:
 @click.argument("name")
 @pass_session
 def show(session: Session, name: str) -> None:
-    """Show what is kept of a person: the sender of messages, the subject of memories."""
+    """Show what is kept of a person.
+
+    A person is the sender of messages and the subject of memories.
+    """
     answer = session.client().call(people.SHOW, path={"person": name})
 
     def shown() -> None:
@@ -34,7 +37,10 @@ def show(session: Session, name: str) -> None:
 @yes_option
 @pass_session
 def forget(session: Session, name: str, yes: bool) -> None:
-    """Erase a person's memories, and every conversation they took part in with all that was said there."""
+    """Erase what is kept of a person, everywhere.
+
+    Their memories go, and every conversation they took part in, with all that was said there.
+    """
     session.confirm(f"Erase everything that is kept of {name}?", yes=yes)
     answer = session.client().call(people.FORGET, path={"person": name})
 

@@ -6,6 +6,7 @@ from caxton.config.templates import find_template, instantiate
 from caxton.domain.agent import Source
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError
 from caxton.domain.ports.agents import AgentStore
+from caxton.domain.ports.memory import Memory
 from caxton.domain.ports.messages import MessageStore
 from caxton.domain.ports.providers import Providers
 from caxton.runtime.actor import Actor
@@ -21,6 +22,7 @@ from caxton.service.api.agents import (
     ValidationReport,
 )
 from caxton.service.definitions import Definitions
+from caxton.service.erasing import Eraser
 
 
 class AgentService:
@@ -34,11 +36,12 @@ class AgentService:
         agents: AgentStore,
         messages: MessageStore,
         providers: Providers,
+        memory: Memory | None = None,
     ) -> None:
         self._definitions = definitions
         self._supervisor = supervisor
         self._agents = agents
-        self._messages = messages
+        self._eraser = Eraser(messages, memory)
         self._providers = providers
 
     async def list(self) -> AgentList:
@@ -75,7 +78,7 @@ class AgentService:
 
     async def delete(self, *, name: str, purge: bool = False) -> AgentDeleted:
         path = await self._definitions.delete(name, forget=purge)
-        erased = await self._messages.erase(agent=name) if purge else 0
+        erased = await self._eraser.agent(name) if purge else 0
         return AgentDeleted(name=name, file=str(path or ""), messages_erased=erased)
 
     async def start(self, *, name: str) -> AgentView:
@@ -98,7 +101,7 @@ class AgentService:
 
     async def reset(self, *, name: str) -> ConversationsErased:
         self._supervisor.get(name)
-        return ConversationsErased(messages_erased=await self._messages.erase(agent=name))
+        return ConversationsErased(messages_erased=await self._eraser.agent(name))
 
     def _provider(self, actor: Actor) -> str:
         return actor.loaded.definition.providers(self._providers.default)[0]

@@ -2,16 +2,19 @@
 
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Conversation
+from caxton.domain.ports.memory import Memory
 from caxton.domain.ports.messages import MessageStore
 from caxton.service.api.conversations import ConversationList, ConversationReset, ConversationView
 from caxton.service.api.messages import MessageView
+from caxton.service.erasing import Eraser
 
 
 class ConversationService:
     """One method an operation of `service.api.conversations`."""
 
-    def __init__(self, *, store: MessageStore) -> None:
+    def __init__(self, *, store: MessageStore, memory: Memory | None = None) -> None:
         self._store = store
+        self._eraser = Eraser(store, memory)
 
     async def list(self, *, agent: str | None = None, limit: int = 50, before: str | None = None) -> ConversationList:
         page = await self._store.conversations(agent=agent, limit=limit, before=before)
@@ -24,7 +27,7 @@ class ConversationService:
 
     async def reset(self, *, id: str) -> ConversationReset:
         self._get(id)
-        return ConversationReset(id=id, messages_erased=await self._store.erase(conversation_id=id))
+        return ConversationReset(id=id, messages_erased=await self._eraser.conversation(id))
 
     def _get(self, id: str) -> Conversation:
         if conversation := self._store.conversation(id):

@@ -121,6 +121,10 @@ def test_a_conversation_that_is_kept_finds_what_left_its_window(cli):
     assert any("tulip" in text for text in recalled(cli, reply))
     elsewhere = cli.say("lasting", "What was the password of the safe?", conversation_id="elsewhere")
     assert recalled(cli, elsewhere) == []
+    assert cli.json("memory", "list")["entries"]
+    cli("conversation", "reset", "user:lasting", "--yes")
+    assert cli.json("memory", "list")["entries"] == []
+    assert recalled(cli, cli.say("lasting", "What was the password of the safe?")) == []
 
 
 def test_of_a_person_who_is_erased_nothing_is_left_in_the_files_of_the_running_server(house):
@@ -148,6 +152,22 @@ def test_of_a_person_who_is_erased_nothing_is_left_in_the_files_of_the_running_s
     house("server", "start")
     assert house.json("person", "show", "xanthippe")["conversations"] == []
     assert house.json("conversation", "show", "other:mindful")["conversation"]["messages"] == 4
+
+
+def test_a_backend_that_cannot_be_reached_costs_recall_and_nothing_else(cli):
+    away = SCRIPTED + '[memory]\nbackend = "qdrant"\nbackend_url = "http://127.0.0.1:9"\n'
+    (cli.directory / "caxton.toml").write_text(away)
+    cli("server", "start")
+    create(cli)
+    assert cli.say("mindful", FACT)["text"] == f"echo: {FACT}"
+    assert recalled(cli, cli.say("mindful", "Which cat is orange?")) == []
+    assert "cannot be reached" in cli.json("memory", "search", "cat")["warning"]
+    assert "Queued meanwhile: 1." in cli.json("memory", "stats")["error"]
+    parts = {part["name"]: part for part in cli.json("server", "status")["components"]}
+    assert (parts["memory"]["status"], "Queued: 1." in parts["memory"]["detail"]) == ("degraded", True)
+    assert "backend_url" in cli("memory", "forget", "--agent", "mindful", "--yes", fails=1)
+    cli("server", "restart")
+    assert "Queued meanwhile: 1." in cli.json("memory", "stats")["error"]
 
 
 def test_an_embedder_that_cannot_be_had_costs_meaning_and_nothing_else(cli):

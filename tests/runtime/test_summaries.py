@@ -51,6 +51,14 @@ class TestSummarize:
         await running.ask("And now?")
         assert prompts(running)[-1].messages[0].content == f"You help.\n\n{HEADING} They spoke of facts."
 
+    async def test_one_that_is_far_too_long_takes_no_more_than_its_part_of_the_window(self, running):
+        running.model.answer = lambda request: "endless " * 5000 if is_summary(request) else "Noted."
+        await talk(running, 12)
+        await until(lambda: running.messages.summary("user:helper", "helper"))
+        await talk(running, 12)
+        longest = max(len(request.messages[0].content) for request in prompts(running))
+        assert len(HEADING) < longest < WINDOW
+
     async def test_a_summary_speaks_of_what_fell_out_and_of_the_one_before(self, running):
         await talk(running, 12)
         await until(lambda: running.messages.summary("user:helper", "helper"))

@@ -1,0 +1,44 @@
+"""Memories of every kind, empty and on a clock that a test turns."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from qdrant_client import AsyncQdrantClient
+
+from caxton.domain.identifiers import IdSource
+from caxton.domain.ports.memory import Memory
+from caxton.memory.qdrant import open_qdrant_memory
+from caxton.memory.queued import open_queued_memory
+from caxton.memory.sqlite import open_sqlite_memory
+from caxton.storage.database import open_database
+from caxton.testing.clock import FakeClock
+from caxton.testing.embedder import WordEmbedder
+
+BACKENDS = ("sqlite", "qdrant", "queued")
+"""The last is Qdrant behind the queue for when it is out of reach. Qdrant is its client's local mode."""
+
+
+class Backend:
+    """A memory, with the clock and the embedder that it was given. `open` makes further ones of the same kind."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack, kind: str) -> None:
+        self.clock = FakeClock()
+        self.embedder = WordEmbedder()
+        self._kind = kind
+        self._folder = folder
+        self._stack = stack
+
+    async def open(self, name: str = "caxton") -> Memory:
+        parts = {"clock": self.clock, "new_id": IdSource(self.clock)}
+        enter = self._stack.enter_async_context
+        if self._kind != "sqlite":
+            client = AsyncQdrantClient(":memory:")
+            self._stack.push_async_callback(client.close)
+            memory = await enter(open_qdrant_memory(client, self.embedder, **parts))
+            if self._kind == "qdrant":
+                return memory
+            return await enter(
+                open_queued_memory(memory, await enter(open_database(self._folder / f"{name}.db")), **parts)
+            )
+        database = await enter(open_database(self._folder / f"{name}.db"))
+        return await enter(open_sqlite_memory(database, self.embedder, **parts))
