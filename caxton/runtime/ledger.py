@@ -26,11 +26,16 @@ AGAIN = 1.0
 
 
 class Spent(msgspec.Struct):
-    """What came together today. `cost` is in US dollars, of the completions whose cost is known."""
+    """What came together today. `cost` is in US dollars, of the completions whose cost is known.
+
+    `unpriced` counts the others, `newly_unpriced` those among them since the server started: whoever was refused for
+    one before has given the price since.
+    """
 
     tokens: int = 0
     cost: float = 0.0
     unpriced: int = 0
+    newly_unpriced: int = 0
 
 
 class Ledger:
@@ -60,15 +65,12 @@ class Ledger:
         self._some.set()
 
     async def load(self) -> None:
-        """Go on with what was stored since midnight.
-
-        But not with how much of it had no known price: whoever was refused for that has given the price since.
-        """
+        """Go on with what was stored since midnight."""
         self._turn_over()
         for by in (UsageBy.AGENT, UsageBy.PROVIDER):
             for total in await self._store.sums(by, since=self._day * DAY):
                 self._spent[by, total.key] = Spent(
-                    tokens=total.prompt_tokens + total.completion_tokens, cost=total.cost
+                    tokens=total.prompt_tokens + total.completion_tokens, cost=total.cost, unpriced=total.unpriced
                 )
 
     async def keep(self) -> None:
@@ -105,6 +107,7 @@ class Ledger:
             spent = self._spent[key]
             spent.cost += use.cost or 0.0
             spent.unpriced += use.cost is None
+            spent.newly_unpriced += use.cost is None
 
     def _turn_over(self) -> None:
         day = int(self._clock.now() // DAY)

@@ -67,10 +67,10 @@ class Limiter:
                 Code.BUDGET_EXHAUSTED,
                 f"{who} has spent {spent.cost:.4f} US dollars today; its budget is {limits.daily_cost:g} a day.",
             )
-        if spent.unpriced:
+        if spent.newly_unpriced:
             raise CaxtonError(
                 Code.BUDGET_EXHAUSTED,
                 f"{who} has a budget of {limits.daily_cost:g} US dollars a day and has used a model of unknown price.",
-                why=f"What {spent.unpriced} completions cost today is not known, so the budget cannot be kept.",
+                why=f"What {spent.newly_unpriced} completions cost today is not known, so the budget cannot be kept.",
                 hint="Give the price: `[providers.NAME.price]` in caxton.toml, or use `daily_tokens` instead.",
             )

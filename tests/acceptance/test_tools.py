@@ -188,6 +188,9 @@ def test_an_agent_that_may_read_reads_nothing_outside_its_root(house):
     violations = house.json("tool", "violations", "--limit", "1000")["violations"]
     assert {one["decision"]["agent"] for one in violations} == {"strict"}
     assert "../secret.txt" in {one["arguments"]["path"] for one in violations}
+    # Where no rule speaks of the argument, the server itself refuses and takes it down.
+    taken_down = (house.directory / "data" / "server.log").read_text()
+    assert all(f"refused: {path!r}" in taken_down for path in ("../secret.txt", "link.txt", "up/secret.txt"))
     assert len(violations) > 20
 
 

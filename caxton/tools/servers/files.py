@@ -5,6 +5,7 @@ import errno
 import fnmatch
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -180,12 +181,20 @@ def _told(path: str) -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
+        _note(path)
         raise ToolError(str(refusal)) from refusal
     except OSError as error:
         # O_NOFOLLOW met a link that came in between (Linux: ELOOP; BSD: EMLINK).
         link = error.errno in (errno.ELOOP, errno.EMLINK)
+        if link:
+            _note(path)
         words = "links are not followed" if link else (os.strerror(error.errno) if error.errno else "it failed")
         raise ToolError(f"{path!r}: {words}.") from error
+
+
+def _note(path: str) -> None:
+    """Take down, for the operator, that somebody asked for what lies outside the root or may lie there."""
+    print(f"refused: {path[:500]!a}", file=sys.stderr, flush=True)
 
 
 def _exists(status: Callable[[], os.stat_result]) -> bool:
