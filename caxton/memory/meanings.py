@@ -2,6 +2,7 @@
 
 import logging
 import struct
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from caxton.domain.errors import CaxtonError, Code
@@ -16,6 +17,10 @@ FIND = "SELECT id, stale FROM memory_models WHERE name = ? AND dimension = ?"
 RECORD = "INSERT INTO memory_models (name, dimension) VALUES (?, ?) RETURNING id"
 
 
+RECENT = 64
+"""Texts whose vectors are remembered."""
+
+
 class Meanings:
     """`dimension` is what vectors must have, None until that is known; `error` why there were none last time."""
 
@@ -25,9 +30,16 @@ class Meanings:
         self.dimension = embedder.dimension or recorded
         self.error = ""
         self._embedder = embedder
+        self._recent: OrderedDict[str, Vector] = OrderedDict()
 
     async def of(self, texts: Sequence[str]) -> list[Vector]:
-        """A vector for each text; CaxtonError `embedder_unavailable` or `embedding_invalid`."""
+        """A vector for each text; CaxtonError `embedder_unavailable` or `embedding_invalid`.
+
+        One that comes alone is remembered for a while: what an agent is told is looked for before it answers, and kept
+        after.
+        """
+        if len(texts) == 1 and (known := self._recent.get(texts[0])) is not None:
+            return [known]
         try:
             vectors = await self._embedder.embed(texts)
             self._check(vectors, len(texts))
@@ -37,11 +49,16 @@ class Meanings:
             self.error = error.message
             raise
         self.error = ""
+        if len(texts) == 1:
+            self._recent[texts[0]] = vectors[0]
+            if len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
         return vectors
 
     def accept_any(self) -> None:
         """Take the embedder's word for the dimension from now on, whatever is recorded."""
         self.dimension = self._embedder.dimension
+        self._recent.clear()
 
     def id(self, session: Session) -> int | None:
         """The model's id in the store, None where nothing was embedded with it yet."""

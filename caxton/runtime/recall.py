@@ -40,10 +40,14 @@ class Recall:
         if found.warning:
             log.warning("agent %s: %s", agent.name, found.warning)
         hits = [Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in found.hits]
-        recalled = within(hits, options.recall_tokens * BYTES_A_TOKEN)
-        if recalled:
+        return within(hits, options.recall_tokens * BYTES_A_TOKEN)
+
+    async def used(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> None:
+        """Note that these were of use, so that they are kept longer; a failure is logged."""
+        try:
             await self._memory.used([one.id for one in recalled])
-        return recalled
+        except CaxtonError as error:
+            log.warning("agent %s could not note what it recalled: %s", agent.name, error)
 
     async def persist(self, agent: AgentDefinition, request: Message, fallen: Sequence[Exchange]) -> None:
         """Keep the exchanges that fell out of a conversation's window, those that are not kept yet."""

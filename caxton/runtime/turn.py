@@ -118,7 +118,8 @@ class TurnLoop:
         """Let what was said, and what fell out of the window, be found again, as the agent wants it."""
         agent, request = turn.agent, turn.request
         if self._recall:
-            await self._recall.store(agent, request)
+            noted = [self._recall.used(agent, turn.recalled)] if turn.recalled else []
+            await asyncio.gather(self._recall.store(agent, request), *noted)
         match agent.conversation.strategy:
             case ContextStrategy.SUMMARIZE if turn.fallen:
                 self._summaries.add(agent, request.conversation_id, turn.fallen)
