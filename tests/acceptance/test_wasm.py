@@ -22,11 +22,11 @@ def test_a_server_is_deployed_called_kept_over_a_kill_and_removed(scripted, modu
     assert "3 words" in scripted("tool", "call", "text.count", "text=one two three")
     scripted("tool", "undeploy", "text")
     assert "no tool server" in scripted("tool", "call", "text.count", "text=x", fails=1)
-    assert scripted.json("tool", "list")["tools"] == []
+    assert not [tool for tool in scripted.json("tool", "list")["tools"] if tool["name"].startswith("text.")]
 
 
 def test_what_is_no_module_is_refused_and_nothing_is_left_of_it(scripted):
     wrong = scripted.directory / "wrong.wasm"
     wrong.write_bytes(b"no module at all")
     assert "cannot be used" in scripted("tool", "deploy", "text", str(wrong), fails=1)
-    assert scripted.json("tool", "servers")["servers"] == []
+    assert [server["name"] for server in scripted.json("tool", "servers")["servers"]] == ["memory"]
