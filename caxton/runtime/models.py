@@ -100,7 +100,7 @@ class LanguageModels:
             completion = await self._tried(
                 lambda: self._admitted(call, limiters, once), worth_another, settings.retries if settings else 0
             )
-        except Exception as error:
+        except ProviderError as error:  # any other is ours, a spent budget say, and tells nothing of the endpoint
             circuit.tell(error)
             raise
         circuit.tell(None)

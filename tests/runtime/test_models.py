@@ -218,6 +218,15 @@ async def test_an_answer_that_is_an_error_speaks_for_the_endpoint():
     assert house.models.circuit("plays").state is CircuitState.CLOSED
 
 
+async def test_a_spent_budget_says_nothing_of_the_endpoint():
+    house = House("ok", down(), retries=0, breaker_failures=3)
+    limits = ModelLimits(daily_tokens=10)
+    await house.ask(call(limits=limits))
+    await house.fails(call("other"))
+    assert (await house.fails(call(limits=limits))).code is Code.BUDGET_EXHAUSTED
+    assert house.models.circuit("plays").failures == 1
+
+
 async def test_a_request_that_is_cancelled_says_nothing_of_the_endpoint():
     house = House(down(), retries=0, breaker_failures=2)
     await house.fails()
