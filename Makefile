@@ -28,10 +28,10 @@ QUESTION := Hello! What can you do for me?
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run stop test lint types imports format bench docs wasm lock clean
+.PHONY: help install run stop test lint types imports format bench bench-peers docs wasm lock clean
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 install: $(RUN_READY) ## Install Caxton into .venv, and nothing else
 
@@ -77,6 +77,9 @@ format: $(TEST_READY) ## Format, and mend what can be mended by itself
 bench: $(TEST_READY) ## Run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(TEST_READY) ## Install the message buses of others that ours is measured against, into .peers
+	@$(BIN)/python -m benchmarks.peers
+
 docs: $(TEST_READY) ## Write the reference pages anew, from the code
 	@cd tests && ../$(BIN)/python -m support.reference
 
@@ -97,7 +100,7 @@ lock: $(VENV)/pyvenv.cfg ## Write the pinned lists in requirements/ anew (ARGS=-
 	@$(LOCK) --group dev --constraints requirements/run.txt --output-file requirements/test.txt
 
 clean: ## Remove what make and the tools made; agents and conversations stay
-	rm -rf $(VENV) $(UV) dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(UV) .peers dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:

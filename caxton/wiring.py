@@ -9,21 +9,29 @@ from pathlib import Path
 
 import msgspec
 
-from caxton.bus.local import LocalBus
+from caxton.bus.contract_net import open_contracts
+from caxton.bus.feed import open_feed
+from caxton.bus.groups import open_groups
+from caxton.bus.local import open_bus
+from caxton.bus.metrics import BusMetrics
 from caxton.bus.stores.sqlite import RESCUED, SqliteMessageStore
+from caxton.bus.stores.sqlite_conversations import SqliteGroupStore
 from caxton.config.location import url_of
 from caxton.config.settings import load_settings
 from caxton.config.source import read_source
-from caxton.domain.agent import AgentDefinition
+from caxton.domain.agent import AgentDefinition, MemoryScope
 from caxton.domain.clock import SystemClock
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, ConfigurationError
 from caxton.domain.health import ComponentHealth, HealthStatus
 from caxton.domain.identifiers import IdSource
 from caxton.domain.lifecycle import AgentState
+from caxton.domain.memory import MemorySpace
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database, Session
+from caxton.domain.ports.messenger import Contact
 from caxton.domain.settings import ServerSettings
+from caxton.domain.tool import ToolCall
 from caxton.domain.tool_settings import McpServerSettings, ToolSettings
 from caxton.memory.backends import open_memory
 from caxton.memory.embedders import embedder
@@ -31,24 +39,36 @@ from caxton.memory.rescued import DERIVED, agree
 from caxton.providers.kinds import provider_kinds
 from caxton.providers.prices import KnownPrices
 from caxton.providers.registry import open_providers
+from caxton.runtime.acts import Acts
+from caxton.runtime.company import Company
 from caxton.runtime.ledger import open_ledger
+from caxton.runtime.messenger import BusMessenger
 from caxton.runtime.models import LanguageModels
+from caxton.runtime.recall import space_of
 from caxton.runtime.sampling import ModelSampler
+from caxton.runtime.subscriptions import Subscriptions
 from caxton.runtime.summaries import open_summaries
 from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
 from caxton.service.agents import AgentService
+from caxton.service.bus import BusService
+from caxton.service.capabilities import CapabilityService
+from caxton.service.contracts import ContractService
 from caxton.service.conversations import ConversationService
 from caxton.service.definitions import Definitions
+from caxton.service.erasing import Eraser
+from caxton.service.events import EventService
 from caxton.service.memory import MemoryService
 from caxton.service.messages import MessageService
 from caxton.service.people import PeopleService
 from caxton.service.providers import ProviderService
+from caxton.service.requirements import Requirements
 from caxton.service.server import ServerService
 from caxton.service.templates import TemplateService
 from caxton.service.tools import ToolService
 from caxton.storage.agents import SqliteAgentStore
+from caxton.storage.contracts import SqliteContractStore
 from caxton.storage.database import open_database
 from caxton.storage.fingerprints import open_fingerprints
 from caxton.storage.rescue import rescue
@@ -59,7 +79,9 @@ from caxton.tools.deployments import Deployments
 from caxton.tools.kinds import host_kind
 from caxton.tools.mcp_json import read_mcp_json
 from caxton.tools.memory import NAME as MEMORY
-from caxton.tools.memory import memory_kind
+from caxton.tools.memory import memory_kind, own_memory
+from caxton.tools.messaging import NAME as MESSAGING
+from caxton.tools.messaging import messaging_kind
 
 WASM_CACHE = Path("cache", "wasm")
 """Where compiled WebAssembly is kept, in the data directory."""
@@ -118,7 +140,14 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         database = await stack.enter_async_context(open_database(settings.database))
         store = SqliteMessageStore(database)
         agents = SqliteAgentStore(database)
-        bus = LocalBus(store)
+        metrics = BusMetrics(clock)
+        feed = await stack.enter_async_context(open_feed(clock))
+        groups = SqliteGroupStore(database)
+        keeper = await stack.enter_async_context(open_groups(groups, clock=clock, idle=settings.bus.conversation_idle))
+        bus = await stack.enter_async_context(
+            open_bus(store, settings.bus, clock=clock, observers=(metrics, feed), groups=keeper)
+        )
+        metrics.watch(bus.directory)
         providers = await stack.enter_async_context(open_providers(settings))
         traces = Traces()
         usage = SqliteUsageStore(database)
@@ -143,13 +172,38 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             actor = supervisor.find(agent)
             return actor.loaded.definition if actor else None
 
+        def contacts() -> list[Contact]:
+            running = [actor.loaded.definition for actor in supervisor.all() if actor.state is AgentState.RUNNING]
+            return [Contact(name=one.name, description=one.description, capabilities=one.offers) for one in running]
+
+        def time_for_a_turn(agent: str) -> float:
+            return (definition_of(agent) or AgentDefinition(name=agent, system_prompt="")).resources.max_execution_time
+
+        messenger = BusMessenger(
+            bus=bus,
+            store=store,
+            contacts=contacts,
+            able=bus.directory.providers,
+            patience=time_for_a_turn,
+            clock=clock,
+            new_id=new_id,
+        )
+
+        def remembers_in(call: ToolCall) -> MemorySpace | None:
+            definition = definition_of(call.agent or "")
+            if definition is None or definition.memory.scope is not MemoryScope.SESSION:
+                return space_of(definition, "") if definition else own_memory(call)
+            served = store.find(call.request or "")
+            return space_of(definition, served.message.conversation_id) if served else None
+
+        own = {MEMORY: memory_kind(memory, remembers_in), MESSAGING: messaging_kind(messenger)}
         tools = await stack.enter_async_context(
             open_tools(
                 _tool_settings(settings, deployments),
                 clock=clock,
                 new_id=new_id,
                 environ=os.environ,
-                kind_of=lambda kind: memory_kind(memory) if kind == MEMORY else host_kind(kind),
+                kind_of=lambda kind: own.get(kind) or host_kind(kind),
                 sampler=ModelSampler(models=models, providers=providers, definition_of=definition_of),
                 fingerprints=fingerprints,
             )
@@ -165,17 +219,33 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             summaries=summaries,
             memory=memory,
             tools=tools,
+            company=Company(groups, lambda agent: one.description if (one := definition_of(agent)) else ""),
         )
+        subscriptions = Subscriptions(bus=bus, clock=clock, new_id=new_id)
         supervisor = await stack.enter_async_context(
             open_supervisor(
                 bus=bus,
-                turns=turns,
+                acts=Acts(turns=turns, subscriptions=subscriptions, clock=clock, new_id=new_id),
+                subscriptions=subscriptions,
                 agents=agents,
                 providers=providers,
                 clock=clock,
                 new_id=new_id,
                 drain_timeout=settings.drain_timeout,
                 tools=tools,
+                watch=feed.agent,
+            )
+        )
+        agreed = SqliteContractStore(database)
+        # Closed before the agents are stopped: what is open then is left as it is, and carried on by the next server.
+        contracts = await stack.enter_async_context(
+            open_contracts(
+                bus=bus,
+                store=agreed,
+                clock=clock,
+                new_id=new_id,
+                resume_within=settings.bus.idempotency_window,
+                retention=settings.bus.retention,
             )
         )
         definitions = Definitions(
@@ -189,6 +259,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         # Watched before it is read, so that no change falls between the two.
         await stack.enter_async_context(_watching(definitions))
         await definitions.load_all()
+        await contracts.resume()
         yield Caxton(
             settings=settings,
             services={
@@ -200,11 +271,30 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     providers=providers,
                     memory=memory,
                 ),
+                "bus": BusService(metrics=metrics, store=store),
+                "events": EventService(feed=feed),
+                "capabilities": CapabilityService(offers=bus.directory, supervisor=supervisor),
                 "memory": MemoryService(memory=memory, clock=clock),
                 "messages": MessageService(
                     bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
                 ),
-                "conversations": ConversationService(store=store, memory=memory),
+                "contracts": ContractService(
+                    contracts=contracts,
+                    store=agreed,
+                    supervisor=supervisor,
+                    groups=keeper,
+                    clock=clock,
+                    new_id=new_id,
+                ),
+                "conversations": ConversationService(
+                    store=store,
+                    groups=groups,
+                    bus=bus,
+                    clock=clock,
+                    new_id=new_id,
+                    expect_agent=supervisor.get,
+                    eraser=Eraser(store, memory, groups),
+                ),
                 "people": PeopleService(
                     store=store,
                     memory=memory,
@@ -213,6 +303,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     summaries=summaries,
                     traces=traces,
                     database=database,
+                    groups=groups,
                 ),
                 "providers": ProviderService(
                     settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock
@@ -225,7 +316,12 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     supervisor=supervisor,
                     providers=providers,
                     clock=clock,
-                    checks=(lambda: _database_health(database), lambda: _agents_health(supervisor), memory.health),
+                    checks=(
+                        lambda: _database_health(database),
+                        lambda: _agents_health(supervisor),
+                        Requirements(supervisor).health,
+                        memory.health,
+                    ),
                 ),
             },
         )
@@ -234,9 +330,9 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
 def _tool_settings(settings: ServerSettings, deployments: Deployments) -> ToolSettings:
     """The settings of tools, with the servers of JSON files and those sent over HTTP, and a place for compiled code.
 
-    There is always one for agents' own memory, unless another one has its name. A server of caxton.toml goes before
-    another of its name, one of a JSON file before one that was sent. ConfigurationError with every error of the JSON
-    files.
+    There is always one for agents' own memory and one for messages to other agents, unless another one has its name. A
+    server of caxton.toml goes before another of its name, one of a JSON file before one that was sent.
+    ConfigurationError with every error of the JSON files.
     """
     cache = {"cache": str(settings.data_dir / WASM_CACHE)}
     servers = {
@@ -250,7 +346,7 @@ def _tool_settings(settings: ServerSettings, deployments: Deployments) -> ToolSe
         servers = {**found.servers, **servers}
     if wrong:
         raise ConfigurationError(wrong)
-    own = {MEMORY: McpServerSettings(name=MEMORY, kind=MEMORY)}
+    own = {name: McpServerSettings(name=name, kind=name) for name in (MEMORY, MESSAGING)}
     return msgspec.structs.replace(settings.tools, servers={**own, **deployments.servers(), **servers})
 
 

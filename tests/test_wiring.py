@@ -78,6 +78,7 @@ async def test_an_empty_directory_becomes_a_server_that_is_ready(settings):
         readiness = await services["server"].ready()
         assert readiness.ready
         assert {part.name: part.status for part in readiness.components} == {
+            "capabilities": "ok",
             "database": "ok",
             "agents": "ok",
             "memory": "ok",

@@ -1,93 +1,223 @@
 """The bus of one process: a durable store behind, mailboxes in front."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
+import msgspec
+
+from caxton.bus.accepting import Acceptor
+from caxton.bus.backlog import Backlogs
+from caxton.bus.deadline import deadline
+from caxton.bus.directory import Directory
+from caxton.bus.inbox import Inbox
+from caxton.bus.replies import Replies
+from caxton.bus.routing import Router
+from caxton.bus.serving import Served
+from caxton.bus.transaction import Draft
+from caxton.bus.watching import Watch
+from caxton.domain.bus_settings import BusSettings, Overload
+from caxton.domain.capability import Capability
+from caxton.domain.clock import SystemClock
+from caxton.domain.delivery import Bury, BusEventKind, Change, Claimed, Failure, Retry, Send, Settle
 from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Durability, Message, MessageState
-from caxton.domain.ports.bus import Mailbox
-from caxton.domain.ports.messages import MessageStore
-from caxton.domain.suggestion import did_you_mean
+from caxton.domain.ports.bus import BusObserver, Groups, Handler, Mailbox, Work
+from caxton.domain.ports.clock import Clock
+from caxton.domain.ports.delivery import DeliveryStore
+from caxton.domain.protocol import ACTS
 from caxton.domain.turn import TurnEnded, TurnEvent, TurnPostponed
+
+log = logging.getLogger(__name__)
+
+DEFAULTS = BusSettings()
+
+
+@asynccontextmanager
+async def open_bus(
+    store: DeliveryStore,
+    settings: BusSettings = DEFAULTS,
+    *,
+    clock: Clock | None = None,
+    observers: Sequence[BusObserver] = (),
+    groups: Groups | None = None,
+) -> AsyncIterator["LocalBus"]:
+    """A bus over this store, until the end of the block; then what was accepted is stored."""
+    bus = LocalBus(store, settings, clock=clock, observers=observers, groups=groups)
+    try:
+        yield bus
+    finally:
+        await bus.finish()
 
 
 class LocalBus:
     """Implements `ports.bus.Bus` within one event loop; not safe to call from other threads."""
 
-    def __init__(self, store: MessageStore) -> None:
+    def __init__(
+        self,
+        store: DeliveryStore,
+        settings: BusSettings = DEFAULTS,
+        *,
+        clock: Clock | None = None,
+        observers: Sequence[BusObserver] = (),
+        groups: Groups | None = None,
+    ) -> None:
         self._store = store
-        self._mailboxes: dict[str, Mailbox] = {}
-        self._waiting: dict[str, asyncio.Future[Message]] = {}
-        self._followers: dict[str, list[asyncio.Queue[TurnEvent]]] = {}
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._new_id = IdSource(self._clock)
+        self.directory = Directory(settings.balance)
+        self._replies = Replies()
+        self._acceptor = Acceptor(store, self._deliver)
+        self._backlogs = Backlogs(store, self.directory.find, self._deliver_claimed)
+        self._router = Router(self.directory, self._backlogs, settings, groups)
+        self._watch = Watch(observers, self._clock)
+        self._failures: dict[str, tuple[Failure, ...]] = {}
+        self._born: int | None = None
+        """The newest message when the first receiver came: earlier ones may have been begun by another process."""
 
-    def register(self, address: str, mailbox: Mailbox) -> None:
-        self._mailboxes[address] = mailbox
+    def register(self, address: str, mailbox: Mailbox, capabilities: Sequence[Capability] = ()) -> None:
+        self.directory.add(address, mailbox, capabilities)
 
     def unregister(self, address: str) -> None:
-        self._mailboxes.pop(address, None)
+        self.directory.remove(address)
+        self._backlogs.drop(address)
+
+    def inbox(self, name: str, work: Work, *, concurrency: int) -> Inbox:
+        return Inbox(
+            name,
+            work,
+            clock=self._clock,
+            limit=self._settings.mailbox,
+            concurrency=concurrency,
+            refuses_low=self._settings.overload is Overload.REFUSE,
+            on_start=self._watch.start,
+            on_end=self._on_end,
+        )
+
+    @asynccontextmanager
+    async def serve(
+        self, address: str, handler: Handler, *, concurrency: int = 1, capabilities: Sequence[Capability] = ()
+    ) -> AsyncIterator[None]:
+        served = Served(address, handler, self, self._clock, self._new_id)
+        inbox = self.inbox(address, served.deal, concurrency=concurrency)
+        inbox.open()
+        self.register(address, inbox, capabilities)
+        try:
+            await self.redeliver(address)
+            yield
+        finally:
+            self.unregister(address)
+            await inbox.close()
 
     async def send(self, message: Message) -> Message:
-        key = message.idempotency_key
-        if key is None:
-            return await self._accept(message)
-        if earlier := self._store.keyed(receiver=message.receiver, sender=message.sender, key=key):
-            return self._repeated(message, earlier)
-        # Shielded: who stops waiting does not know whether his was the first with its key, and so to be delivered.
-        return await asyncio.shield(self._accept(message))
+        try:
+            message = self._router.one(message)
+            if message.idempotency_key is not None and (earlier := self._keyed(message)):
+                return self._repeated(message, earlier)
+            mailbox = self.directory.mailbox(message.receiver)
+            try:
+                mailbox.admit(message)
+            except CaxtonError as refusal:
+                await self._router.make_room(mailbox, message, refusal)
+        except CaxtonError as error:
+            self._watch.observe(BusEventKind.REFUSED, message, error=error)
+            raise
+        if message.durability is Durability.MEMORY:
+            self._put(mailbox, message)
+            return message
+        [stored] = await self._acceptor.accept((message,))
+        return message if stored.id == message.id else self._repeated(message, stored)
+
+    async def broadcast(self, message: Message) -> list[Message]:
+        messages = [
+            msgspec.structs.replace(message, id=self._new_id(), receiver=receiver, addressed=message.receiver)
+            for receiver in self._router.many(message)
+        ]
+        if message.is_stored:
+            return await self._acceptor.accept(messages) if messages else []
+        for one in messages:
+            self._put(self.directory.mailbox(one.receiver), one)
+        return messages
 
     async def redeliver(self, address: str) -> int:
-        stored = [one.message for one in await self._store.accepted(address)]
-        # Looked at again: one that was sent meanwhile may have been answered meanwhile.
-        waiting = [message for message in stored if self._is_accepted(message)]
-        mailbox = self._mailbox(address)
-        for message in waiting:
-            mailbox.put(message, again=True)
-        return len(waiting)
+        self.directory.mailbox(address)
+        if self._born is None:
+            self._born = self._store.last()
+        count = await self._store.waiting(address)
+        if count:
+            self._backlogs.drop(address)
+            self._backlogs.add(address, 0, count)
+            await self._backlogs.fetch(address)
+        return count
 
     async def begin(self, request: Message) -> int:
         return await self._store.begin(request.id)
 
-    async def settle(self, request: Message, state: MessageState, reply: Message) -> None:
-        if request.durability is Durability.STORED:
-            await self._store.settle(request.id, state, reply)
-        if (waiting := self._waiting.get(request.id)) and not waiting.done():
-            waiting.set_result(reply)
-        self.publish(TurnEnded(request=request.id, reply=reply))
+    async def settle(self, request: Message, state: MessageState, reply: Message | None) -> None:
+        deliver = reply is not None and self._is_delivered(request, reply)
+        if request.is_stored:
+            await self._end(Settle(message_id=request.id, state=state, reply=reply, deliver=deliver))
+        elif reply and deliver:
+            self._put_if_admitted(reply)
+        if reply:
+            self._replies.end(request.id, reply)
+        if self._watch:
+            kind = BusEventKind.SETTLED if state is MessageState.SETTLED else BusEventKind.FAILED
+            self._watch.observe(kind, request, reply=reply)
+
+    async def fail(self, request: Message, error: CaxtonError, reply: Message | None) -> float | None:
+        exhausted = error.code is Code.DELIVERY_EXHAUSTED
+        if not request.is_stored or (request.awaited and not exhausted):
+            await self.settle(request, MessageState.FAILED, reply)
+            return None
+        before = self._failures.get(request.id, ())
+        failure = Failure(attempt=len(before) + 1, at=self._clock.now(), error=error.report())
+        delay = self._settings.retries.delay(failure.attempt, error, random.random())  # noqa: S311 - only spreads load
+        if delay is None:
+            await self._bury(request, failure, reply)
+            return None
+        at = failure.at + delay
+        await self._store.commit([Retry(message_id=request.id, failure=failure, at=at)])
+        self._failures[request.id] = (*before, failure)
+        self._watch.observe(BusEventKind.RETRIED, request, error=error)
+        return at
+
+    def failures(self, message_id: str) -> tuple[Failure, ...]:
+        return self._failures.get(message_id, ())
+
+    def under_way(self, message_id: str) -> Message | None:
+        return self._watch.find(message_id)
 
     def postpone(self, request: Message, error: CaxtonError) -> None:
-        if (waiting := self._waiting.get(request.id)) and not waiting.done():
-            waiting.set_exception(error)
-        self.publish(TurnPostponed(request=request.id, error=error.report()))
+        self._failures.pop(request.id, None)
+        self._replies.postpone(request.id, error)
 
     def publish(self, event: TurnEvent) -> None:
-        for follower in self._followers.get(event.request, ()):
-            follower.put_nowait(event)
+        self._replies.publish(event)
 
     def followed(self, request: str) -> bool:
-        return request in self._followers
+        return self._replies.followed(request)
 
-    @asynccontextmanager
-    async def follow(self, request: str) -> AsyncIterator[AsyncIterator[TurnEvent]]:
-        # Unbounded, but a turn is not: its answer is limited by the provider.
-        events: asyncio.Queue[TurnEvent] = asyncio.Queue()
-        self._followers.setdefault(request, []).append(events)
-        try:
-            yield _until_the_end(events)
-        finally:
-            followers = self._followers[request]
-            followers.remove(events)
-            if not followers:
-                del self._followers[request]
+    def follow(self, request: str) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
+        return self._replies.follow(request)
 
     async def ask(self, message: Message) -> Message:
-        waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._waiting[message.id] = waiting
+        if not message.awaited:
+            message = msgspec.structs.replace(message, awaited=True)
+        waiting = self._replies.expect(message.id)
         try:
-            accepted = await self.send(message)
-            return await waiting if accepted.id == message.id else await self.answer(accepted)
+            if message.reply_by is None:
+                return await self._asked(message, waiting)
+            detail = f"{message.receiver!r} did not reply to message {message.id} in time."
+            async with deadline(self._clock, message.reply_by, CaxtonError(Code.REPLY_TIMEOUT, detail)):
+                return await self._asked(message, waiting)
         finally:
-            del self._waiting[message.id]
+            self._replies.forget(message.id)
 
     async def answer(self, request: Message) -> Message:
         async with self.follow(request.id) as events:
@@ -101,19 +231,60 @@ class LocalBus:
                     raise event.error.error()
         raise AssertionError("what is followed ends")
 
-    async def _accept(self, message: Message) -> Message:
-        self._mailbox(message.receiver).admit()
-        if message.durability is Durability.STORED:
-            try:
-                accepted = await self._store.append(message)
-            except asyncio.CancelledError:
-                # What the store was given it keeps, whether or not somebody waits: so it is answered like any other.
-                self._deliver(message)
-                raise
-            if accepted.id != message.id:
-                return self._repeated(message, accepted)
-        self._deliver(message)
-        return message
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Draft]:
+        draft = Draft()
+        yield draft
+        changes: list[Change] = []
+        for change in draft.changes:
+            if isinstance(change, Send):
+                message = self._router.one(change.message)
+                self.directory.mailbox(message.receiver).admit(message)
+                change = Send(message)
+            changes.append(change)
+        # Shielded: who stops waiting does not undo it, so what was sent has to be delivered all the same.
+        await asyncio.shield(asyncio.ensure_future(self._committed(changes)))
+
+    def recall(self, agent: str, key: str) -> Any:
+        return self._store.recall(agent, key)
+
+    async def finish(self) -> None:
+        """Wait until what was accepted is stored."""
+        await self._acceptor.finish()
+
+    async def _asked(self, message: Message, waiting: asyncio.Future[Message]) -> Message:
+        accepted = await self.send(message)
+        return await waiting if accepted.id == message.id else await self.answer(accepted)
+
+    async def _committed(self, changes: Sequence[Change]) -> None:
+        below = self._store.last()
+        await self._store.commit(changes)
+        for change in changes:
+            if isinstance(change, Send):
+                self._deliver(change.message, below)
+            elif isinstance(change, Settle) and change.reply:
+                self._replies.end(change.message_id, change.reply)
+
+    async def _bury(self, request: Message, failure: Failure, reply: Message | None) -> None:
+        deliver = reply is not None and self._is_delivered(request, reply)
+        await self._end(Bury(message_id=request.id, failure=failure, reply=reply, deliver=deliver))
+        error = failure.error.error()
+        log.error("message %s to %s is a dead letter: %s [%s]", request.id, request.receiver, error, error.code)
+        if reply:
+            self._replies.end(request.id, reply)
+        self._watch.observe(BusEventKind.BURIED, request, error=error)
+
+    async def _end(self, end: Settle | Bury) -> None:
+        """Store the end of a request, and deliver the reply where it is to be."""
+        below = self._store.last() if end.deliver else 0
+        await self._store.commit([end])
+        self._failures.pop(end.message_id, None)
+        if end.deliver and end.reply:
+            self._deliver(end.reply, below)
+
+    def _keyed(self, message: Message) -> Message | None:
+        key = message.idempotency_key
+        return self._store.keyed(receiver=message.receiver, sender=message.sender, key=key) if key is not None else None
 
     def _repeated(self, message: Message, earlier: Message) -> Message:
         """The message that this one repeats; delivered again where it has no reply and no mailbox has it in hand."""
@@ -123,44 +294,78 @@ class LocalBus:
                 f"{message.sender!r} has sent {message.receiver!r} another message with the idempotency key "
                 f"{message.idempotency_key!r}.",
             )
-        if self._is_accepted(earlier):
-            mailbox = self._mailbox(earlier.receiver)
-            mailbox.admit()
+        if earlier.receiver not in self._backlogs and self._is_accepted(earlier.id):
+            mailbox = self.directory.mailbox(earlier.receiver)
+            mailbox.admit(earlier)
             mailbox.put(earlier, again=True)
         return earlier
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: Message, below: int) -> None:
         """Leave an accepted message in its mailbox, as it is by now: storing took time.
 
-        An agent that has gone or stopped meanwhile finds the message in the store when it comes back.
+        An agent that has gone or stopped meanwhile finds the message in the store when it comes back; one that is full
+        does when it has room. `below` is a sequence number before that of the message.
         """
-        try:
-            mailbox = self._mailbox(message.receiver)
-            mailbox.admit()
-        except CaxtonError as error:
-            if error.code is not Code.MAILBOX_FULL:  # which it was not when the message was accepted
-                self.postpone(message, error)
-                return
-        mailbox.put(message)
+        address = message.receiver
+        if address in self._backlogs:
+            self._backlogs.add(address, below)
+            self._backlogs.room(address)
+        else:
+            try:
+                mailbox = self.directory.mailbox(address)
+                mailbox.admit(message)
+            except CaxtonError as error:
+                if error.code is Code.MAILBOX_FULL:
+                    self._backlogs.add(address, below)
+                else:
+                    self.postpone(message, error)
+            else:
+                mailbox.put(message)
+        if self._watch:
+            self._watch.observe(BusEventKind.ACCEPTED, message)
 
-    def _is_accepted(self, message: Message) -> bool:
-        stored = self._store.find(message.id)
+    def _deliver_claimed(self, mailbox: Mailbox, claimed: Claimed) -> None:
+        message = claimed.message
+        # Looked at again: one that was in hand when it was fetched may have been dealt with meanwhile.
+        if not self._is_accepted(message.id):
+            return
+        if claimed.failures:
+            self._failures[message.id] = claimed.failures
+        again = claimed.attempts > 0 or (self._born is not None and claimed.seq <= self._born)
+        mailbox.put(message, again=again, not_before=claimed.not_before)
+
+    def _is_accepted(self, message_id: str) -> bool:
+        stored = self._store.find(message_id)
         return stored is not None and stored.state is MessageState.ACCEPTED
 
-    def _mailbox(self, address: str) -> Mailbox:
-        try:
-            return self._mailboxes[address]
-        except KeyError:
-            raise self._not_found(address) from None
+    def _put(self, mailbox: Mailbox, message: Message) -> None:
+        mailbox.put(message)
+        if self._watch:
+            self._watch.observe(BusEventKind.ACCEPTED, message)
 
-    def _not_found(self, address: str) -> CaxtonError:
-        hint = did_you_mean(address, self._mailboxes)
-        return CaxtonError(Code.AGENT_NOT_FOUND, f"There is no agent {address!r}.", hint=hint)
-
-
-async def _until_the_end(events: asyncio.Queue[TurnEvent]) -> AsyncIterator[TurnEvent]:
-    while True:
-        event = await events.get()
-        yield event
-        if isinstance(event, TurnEnded | TurnPostponed):
+    def _put_if_admitted(self, message: Message) -> None:
+        mailbox = self.directory.find(message.receiver)
+        if mailbox is None:
             return
+        try:
+            mailbox.admit(message)
+        except CaxtonError as error:
+            log.warning("the reply %s to %s was lost: %s", message.id, message.receiver, error)
+        else:
+            self._put(mailbox, message)
+
+    def _is_delivered(self, request: Message, reply: Message) -> bool:
+        """Whether a reply goes to its receiver's mailbox."""
+        return (
+            not request.awaited
+            and ACTS[request.performative].answered
+            and self.directory.find(reply.receiver) is not None
+        )
+
+    def _on_end(self, message: Message) -> None:
+        seconds = self._watch.end(message)
+        if message.addressed is not None:
+            self.directory.measured(message.receiver, seconds)
+            self.directory.spoke(message.conversation_id, message.receiver)
+        if self._backlogs:
+            self._backlogs.room(message.receiver)

@@ -69,7 +69,7 @@ class Client:
         query: dict[str, Any] | None = None,
         body: object = None,
     ) -> Iterator[Any]:
-        """Carry out an operation that streams; its events as they come, up to the whole answer."""
+        """Carry out an operation that streams; its events as they come, up to the whole answer, if there is one."""
         with self._answer(operation, path or {}, query, body, "text/event-stream") as answer:
             if answer.status >= 300:
                 raise self._error(answer.status, answer.read())
@@ -83,7 +83,8 @@ class Client:
                         raise self._not_caxton(f"its {event.name!r} event could not be read ({error})") from error
                     if kind is operation.response:
                         return
-            raise ConnectionError("It ended before the whole answer.")
+            if not operation.endless:
+                raise ConnectionError("It ended before the whole answer.")
 
     @contextmanager
     def _answer(

@@ -20,6 +20,19 @@ def agent_name(context: click.Context, parameter: click.Parameter, incomplete: s
     return [agent.name for agent in answer.agents if agent.name.startswith(incomplete)]
 
 
+def capability_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The capabilities that begin so; none where no server answers at once."""
+    from caxton.cli.client import Client
+    from caxton.domain.errors import CaxtonError
+    from caxton.service.api.capabilities import LIST
+
+    try:
+        answer = Client(Session(environ=os.environ).url(), timeout=1).call(LIST)
+    except CaxtonError:
+        return []
+    return [one.name for one in answer.capabilities if one.name.startswith(incomplete)]
+
+
 def template_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """The templates whose names begin so."""
     from caxton.config.templates import list_templates

@@ -20,6 +20,8 @@ COMMANDS = {
     "message": ("caxton.cli.message:message", "Send messages to agents, and look at them."),
     "chat": ("caxton.cli.chat:chat", "Talk with an agent."),
     "conversation": ("caxton.cli.conversation:conversation", "List, show and reset conversations."),
+    "contract": ("caxton.cli.contract:contract", "Have agents bid on tasks, and look at contracts."),
+    "capability": ("caxton.cli.capability:capability", "List and show what agents can do for each other."),
     "memory": ("caxton.cli.memory:memory", "Search, add, list and forget what agents remember."),
     "person": ("caxton.cli.person:person", "Show and erase what is kept of a person."),
     "provider": ("caxton.cli.provider:provider", "List, check and account for providers of language models."),

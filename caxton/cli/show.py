@@ -42,6 +42,7 @@ def show_agent(session: Session, agent: AgentView) -> None:
             ("provider", agent.provider),
             ("model", definition.llm.model),
             ("capabilities", ", ".join(definition.capabilities)),
+            ("requires", ", ".join(definition.requires)),
             ("tags", ", ".join(definition.tags)),
             ("file", agent.file),
             ("last reload", f"{agent.last_reload.outcome}, {moment(agent.last_reload.at)}"),
@@ -52,6 +53,8 @@ def show_agent(session: Session, agent: AgentView) -> None:
             ("system prompt", definition.system_prompt.strip()),
         ],
     )
+    for diagnostic in agent.warnings:
+        show_diagnostic(session, diagnostic)
     if agent.last_reload.outcome is ReloadOutcome.REJECTED:
         click.echo("\nThe file as it is now was rejected; the agent goes on as it was before:")
     for diagnostic in agent.last_reload.diagnostics:

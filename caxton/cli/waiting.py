@@ -24,6 +24,25 @@ def waiting(session: Session, what: str) -> Iterator[None]:
 
 
 @contextmanager
+def changing(session: Session) -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that the block rewrites, and that is wiped away after it; nothing elsewhere."""
+    if session.json or not sys.stderr.isatty():
+        yield lambda words: None
+        return
+    longest = 0
+
+    def say(words: str) -> None:
+        nonlocal longest
+        longest = max(longest, len(words) + 2)
+        click.echo("\r" + f"{words} …".ljust(longest), nl=False, err=True)
+
+    try:
+        yield say
+    finally:
+        click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
+
+
+@contextmanager
 def progress(session: Session, what: str) -> Iterator[Callable[[str, int, int | None], None]]:
     """A bar on the terminal, which the block moves by telling (status, bytes done, bytes in all); nothing elsewhere."""
     if session.json or not sys.stderr.isatty():

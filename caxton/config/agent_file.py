@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from caxton.config.agent_rules import Describe, rules, unknown
+from caxton.config.capability_tables import Capability, CapabilityTable
 from caxton.config.check import FileModel, findings, shown, wrong
+from caxton.config.contract_table import ContractNetTable
 from caxton.config.fields import Duration, Filled, Retention, Size, ToolPattern
 from caxton.config.limits import LimitsTable
 from caxton.config.toml import MOST, locate, parse
+from caxton.domain.address import EVERYBODY
 from caxton.domain.agent import (
     AgentDefinition,
     ContextStrategy,
@@ -32,10 +35,11 @@ SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
 )
 """Semantic Versioning 2.0.0, §2, §9 and §10."""
-CAPABILITY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(:v[1-9]\d*)?")
 
 
 def _name(name: str) -> str:
+    if name == EVERYBODY:
+        raise wrong(f"{shown(name)} is how messages are addressed to every agent", "Choose another name.")
     if is_agent_name(name):
         return name
     mended = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64]
@@ -54,12 +58,6 @@ def _version(text: str) -> str:
     if SEMVER.fullmatch(text):
         return text
     raise wrong(f"'version' has to be a semantic version such as \"1.0.0\", not {shown(text)}")
-
-
-def _capability(text: str) -> str:
-    if CAPABILITY.fullmatch(text):
-        return text
-    raise wrong(f'a capability is written "data-analysis" or "charts:v2", not {shown(text)}')
 
 
 def _chain(value: Any) -> list[str]:
@@ -83,7 +81,6 @@ def _schema(pattern: re.Pattern[str], **more: int) -> WithJsonSchema:
 
 Name = Annotated[str, AfterValidator(_name), _schema(AGENT_NAME, minLength=3, maxLength=64)]
 Version = Annotated[str, AfterValidator(_version), _schema(SEMVER)]
-Capability = Annotated[str, AfterValidator(_capability), _schema(CAPABILITY)]
 Chain = Annotated[list[str], BeforeValidator(_chain, json_schema_input_type=str | list[str])]
 Parameter = Annotated[str, BeforeValidator(_parameter, json_schema_input_type=str | float | bool)]
 
@@ -150,6 +147,9 @@ class AgentFile(FileModel):
     version: Version = Field("0.1.0", description="Semantic version of the definition.")
     description: str = Field("", description="One line for people and for other agents.")
     capabilities: list[Capability] = Field([], description='What it can do for others: "data-analysis", "charts:v2".')
+    capability_details: dict[str, CapabilityTable] = Field(
+        {}, description="More on some of its capabilities: what they are, and the schemas of requests and answers."
+    )
     requires: list[Capability] = Field([], description="Capabilities of other agents that it needs.")
     tools: list[ToolPattern] = Field([], description='Tools it may call: "files.read_*".')
     llm_provider: Chain = Field(
@@ -164,6 +164,7 @@ class AgentFile(FileModel):
     memory: MemoryTable = MemoryTable()
     resources: ResourcesTable = ResourcesTable()
     limits: LimitsTable = LimitsTable()
+    contract_net: ContractNetTable = ContractNetTable()
     tags: list[str] = Field([], description="Words to find it by.")
     author: str = Field("", description="Who wrote it.")
     license: str = Field("", description="Under which licence.")
@@ -177,6 +178,7 @@ class AgentFile(FileModel):
             version=self.version,
             description=self.description,
             capabilities=tuple(self.capabilities),
+            capability_details={name: table.details() for name, table in self.capability_details.items()},
             requires=tuple(self.requires),
             tools=tuple(self.tools),
             llm_providers=tuple(self.llm_provider),
@@ -191,6 +193,7 @@ class AgentFile(FileModel):
             memory=MemoryOptions(**{**self.memory.model_dump(), "scope": MemoryScope(self.memory.scope)}),
             resources=ResourceLimits(**self.resources.model_dump()),
             limits=ModelLimits(**self.limits.model_dump()),
+            contract_net=self.contract_net.policy(),
             tags=tuple(self.tags),
             author=self.author,
             license=self.license,

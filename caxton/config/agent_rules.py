@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from caxton.config.capability_tables import DETAILS, detail_rules
 from caxton.config.check import shown
 from caxton.config.codes import Problem
 from caxton.config.places import KeyPath
@@ -38,6 +39,7 @@ def rules(data: dict[str, Any], providers: Collection[str], describe: Describe) 
                 did_you_mean(provider, providers) or "Add it to caxton.toml below [providers], or choose one of these.",
             )
     yield from _capability_rules(data, chosen, describe)
+    yield from detail_rules(data)
     yield from _template_rules(data)
     yield from _without_effect(data)
 
@@ -55,12 +57,20 @@ def _capability_rules(data: dict[str, Any], chosen: object, describe: Describe) 
     wanted: list[tuple[KeyPath, Capability, bool]] = [
         (("tools",), Capability.TOOLS, bool(data.get("tools"))),
         (("llm", "response_schema"), Capability.JSON_SCHEMA, "response_schema" in options),
+        *((path, Capability.JSON_SCHEMA, True) for path in _output_schemas(data)),
     ]
     for path, capability, asked in wanted:
         if asked and model.has(capability) is False:
             message = f"model {shown(model.name)} cannot do what {'.'.join(map(str, path))!r} needs"
             hint = "Choose another model or provider."
             yield Finding(path, Problem.MODEL_INCAPABLE, message, hint, at_key=True)
+
+
+def _output_schemas(data: dict[str, Any]) -> Iterator[KeyPath]:
+    details = data.get(DETAILS)
+    for name, table in details.items() if isinstance(details, dict) else ():
+        if isinstance(table, dict) and "output" in table:
+            yield DETAILS, name, "output"
 
 
 def _template_rules(data: dict[str, Any]) -> Iterator[Finding]:
@@ -105,7 +115,6 @@ def _without_effect(data: dict[str, Any]) -> Iterator[Finding]:
         return value if isinstance(value, dict) else {}
 
     idle = [
-        (("requires",), bool(data.get("requires"))),
         (("resources", "memory"), "memory" in table("resources")),
     ]
     for path, used in idle:

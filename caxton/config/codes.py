@@ -7,6 +7,7 @@ from enum import StrEnum
 class Problem(StrEnum):
     """The codes of diagnostics."""
 
+    CAPABILITY_MISSING = "capability_missing"
     DUPLICATE_NAME = "duplicate_name"
     EMPTY_FILE = "empty_file"
     ENCODING = "encoding"
@@ -25,6 +26,7 @@ class Problem(StrEnum):
 
 
 MEANINGS: Mapping[Problem, str] = {
+    Problem.CAPABILITY_MISSING: "A warning: the agent requires what no other running agent can do just now.",
     Problem.DUPLICATE_NAME: "Two files define an agent of the same name; the one that was there first holds.",
     Problem.EMPTY_FILE: "The file holds nothing, or nothing but white space.",
     Problem.ENCODING: "The file is not UTF-8 text; the position is that of the first byte that does not fit.",

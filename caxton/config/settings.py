@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import convert
 from pydantic import Field, ValidationError
 
+from caxton.config.bus_tables import BusTable, bus_settings
 from caxton.config.check import FileModel, findings, shown
 from caxton.config.codes import Problem
 from caxton.config.fields import Filled, Names, Url, Variable
@@ -106,6 +107,7 @@ class ServerFile(FileModel):
     """A server file, `caxton.toml`."""
 
     server: ServerTable = ServerTable.model_construct()
+    bus: BusTable = BusTable()
     memory: MemoryTable = MemoryTable()
     tools: ToolsTable = ToolsTable()
     mcp_servers: dict[ServerName, McpServerTable] = {}
@@ -147,6 +149,7 @@ def load_settings(
         providers=_providers(read, base),
         embedder=_embedder(read.memory, base),
         memory=MemorySettings(**read.memory.model_dump(include={*MemorySettings.__struct_fields__})),
+        bus=bus_settings(read.bus),
         tools=tool_settings(read.tools, read.mcp_servers, base),
         file=file,
         warnings=tuple(diagnostics),

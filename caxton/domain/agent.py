@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from caxton.domain.bids import BiddingPolicy
+from caxton.domain.capability import Capability, CapabilityDetails, read_capability
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import ErrorReport
 from caxton.domain.limits import ModelLimits
@@ -86,6 +88,7 @@ class ResourceLimits(msgspec.Struct, frozen=True, kw_only=True):
 class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """An agent, complete and valid.
 
+    `capability_details` has something for some of its `capabilities`; `requires` are those that it needs of others.
     `llm_providers` are asked in turn until one answers; none means the server's default. `[llm] model` speaks of the
     first of them.
     """
@@ -95,6 +98,7 @@ class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
     version: str = "0.1.0"
     description: str = ""
     capabilities: tuple[str, ...] = ()
+    capability_details: dict[str, CapabilityDetails] = {}
     requires: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     llm_providers: tuple[str, ...] = ()
@@ -105,10 +109,21 @@ class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryOptions = MemoryOptions()
     resources: ResourceLimits = ResourceLimits()
     limits: ModelLimits = ModelLimits()
+    contract_net: BiddingPolicy = BiddingPolicy()
     tags: tuple[str, ...] = ()
     author: str = ""
     license: str = ""
     documentation: str = ""
+
+    @property
+    def offers(self) -> tuple[Capability, ...]:
+        """What it does for others."""
+        nothing = CapabilityDetails()
+        told = [(name, self.capability_details.get(name, nothing)) for name in self.capabilities]
+        return tuple(
+            Capability(name=read_capability(name), description=one.description, input=one.input, output=one.output)
+            for name, one in told
+        )
 
     def providers(self, default: str) -> tuple[str, ...]:
         """The providers to ask, in order; `default` is the server's."""

@@ -25,9 +25,16 @@ class Code(StrEnum):
     BODY_MALFORMED = "body_malformed"
     BODY_TOO_LARGE = "body_too_large"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    CAPABILITY_NOT_FOUND = "capability_not_found"
     CONFIGURATION_INVALID = "configuration_invalid"
+    CONTENT_MISMATCH = "content_mismatch"
     CONTEXT_TOO_LONG = "context_too_long"
+    CONTRACT_NOT_FOUND = "contract_not_found"
+    CONVERSATION_CLOSED = "conversation_closed"
+    CONVERSATION_EXISTS = "conversation_exists"
     CONVERSATION_NOT_FOUND = "conversation_not_found"
+    DEADLINE_PASSED = "deadline_passed"
+    DELEGATION_LOOP = "delegation_loop"
     DELIVERY_EXHAUSTED = "delivery_exhausted"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     EMBEDDING_INVALID = "embedding_invalid"
@@ -39,12 +46,14 @@ class Code(StrEnum):
     MEMORY_NOT_FOUND = "memory_not_found"
     MEMORY_UNAVAILABLE = "memory_unavailable"
     MESSAGE_NOT_FOUND = "message_not_found"
+    MESSAGE_NOT_UNDERSTOOD = "message_not_understood"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MODEL_INCAPABLE = "model_incapable"
     NOT_FOUND = "not_found"
     NOT_SUPPORTED = "not_supported"
     ORIGIN_REFUSED = "origin_refused"
     PARAMETER_INVALID = "parameter_invalid"
+    PARTICIPANT_NOT_FOUND = "participant_not_found"
     PORT_IN_USE = "port_in_use"
     PROVIDER_AUTHENTICATION = "provider_authentication"
     PROVIDER_MALFORMED = "provider_malformed"
@@ -56,6 +65,7 @@ class Code(StrEnum):
     PROVIDER_TIMEOUT = "provider_timeout"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     PROVIDER_UNKNOWN = "provider_unknown"
+    REPLY_TIMEOUT = "reply_timeout"
     SERVER_RUNNING = "server_running"
     SERVER_STOPPING = "server_stopping"
     SERVER_UNREACHABLE = "server_unreachable"
@@ -73,6 +83,8 @@ class Code(StrEnum):
     TOOL_SERVER_UNAVAILABLE = "tool_server_unavailable"
     TOOL_SERVER_UNKNOWN = "tool_server_unknown"
     TOOL_TIMEOUT = "tool_timeout"
+    TOO_MANY_READERS = "too_many_readers"
+    TURN_CANCELLED = "turn_cancelled"
     TURN_CRASHED = "turn_crashed"
     TURN_TIMEOUT = "turn_timeout"
     USAGE_INVALID = "usage_invalid"
@@ -127,11 +139,20 @@ CODES: Mapping[Code, CodeInfo] = {
         "Today's budget is used up",
         "Wait until midnight UTC, or raise the budget: `[limits]` of the agent or of the provider.",
     ),
+    Code.CAPABILITY_NOT_FOUND: CodeInfo(
+        404,
+        EXIT_FAILED,
+        "No running agent has that capability",
+        "See `caxton capability list` for those that there are.",
+    ),
     Code.CONFIGURATION_INVALID: CodeInfo(
         422,
         EXIT_FAILED,
         "A configuration file has errors",
         "Mend what the diagnostics point at; `caxton validate FILE` shows them again.",
+    ),
+    Code.CONTENT_MISMATCH: CodeInfo(
+        422, EXIT_USAGE, "The content is not what the capability takes", "`caxton capability show NAME` has its schema."
     ),
     Code.CONTEXT_TOO_LONG: CodeInfo(
         413,
@@ -139,7 +160,29 @@ CODES: Mapping[Code, CodeInfo] = {
         "The message does not fit the model's context window",
         "Shorten the message or the system prompt, or choose a model with a longer window.",
     ),
+    Code.CONTRACT_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No contract has that id", "See `caxton contract list`."),
+    Code.CONVERSATION_CLOSED: CodeInfo(
+        409,
+        EXIT_FAILED,
+        "The conversation is closed",
+        "Reopen it: POST /conversations/{id}/reopen, `caxton conversation reopen ID`.",
+    ),
+    Code.CONVERSATION_EXISTS: CodeInfo(
+        409, EXIT_FAILED, "A conversation of that id exists", "Choose another id, or none: then one is made up."
+    ),
     Code.CONVERSATION_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No conversation has that id", "See GET /conversations."),
+    Code.DEADLINE_PASSED: CodeInfo(
+        504,
+        EXIT_FAILED,
+        "The message was to be answered by a time that has passed",
+        "Send it again with a later `reply_by`, or none.",
+    ),
+    Code.DELEGATION_LOOP: CodeInfo(
+        422,
+        EXIT_FAILED,
+        "The work would go round in a circle",
+        "The message names the agents; have one of them answer itself, or raise `max_hops` in `[bus]`.",
+    ),
     Code.DELIVERY_EXHAUSTED: CodeInfo(
         500,
         EXIT_FAILED,
@@ -184,6 +227,12 @@ CODES: Mapping[Code, CodeInfo] = {
     ),
     Code.MEMORY_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No memory has that id", "See `caxton memory list`."),
     Code.MESSAGE_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No message has that id", "See GET /agents/{name}/messages."),
+    Code.MESSAGE_NOT_UNDERSTOOD: CodeInfo(
+        422,
+        EXIT_USAGE,
+        "The message is not one that can be acted on",
+        "The message says what is wrong with it; see tutorial/messaging.md.",
+    ),
     Code.METHOD_NOT_ALLOWED: CodeInfo(
         405, EXIT_USAGE, "That path does not take this method", "The `Allow` header names those it takes."
     ),
@@ -205,6 +254,12 @@ CODES: Mapping[Code, CodeInfo] = {
     ),
     Code.PARAMETER_INVALID: CodeInfo(
         400, EXIT_USAGE, "A parameter of the request is wrong", "The message names the parameter and what was expected."
+    ),
+    Code.PARTICIPANT_NOT_FOUND: CodeInfo(
+        404,
+        EXIT_FAILED,
+        "Nobody of that name takes part in the conversation",
+        "`caxton conversation show ID` has those who do; `caxton conversation join ID NAME` adds another.",
     ),
     Code.PORT_IN_USE: CodeInfo(
         503,
@@ -268,6 +323,12 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_FAILED,
         "No provider of that name is configured",
         "Add `[providers.NAME]` to caxton.toml or use one that exists.",
+    ),
+    Code.REPLY_TIMEOUT: CodeInfo(
+        504,
+        EXIT_FAILED,
+        "No reply came in time",
+        "The message may still be answered; look at it later, or give it longer.",
     ),
     Code.SERVER_RUNNING: CodeInfo(
         409, EXIT_FAILED, "A server runs already", "Use it, or stop it first: `caxton server stop`."
@@ -347,6 +408,15 @@ CODES: Mapping[Code, CodeInfo] = {
         EXIT_FAILED,
         "The tool did not answer in time",
         "Ask it for less, or raise `timeout` in `[mcp_servers.NAME]`.",
+    ),
+    Code.TOO_MANY_READERS: CodeInfo(
+        503, EXIT_FAILED, "Too many already follow the events", "Try again when others have left, or share one of them."
+    ),
+    Code.TURN_CANCELLED: CodeInfo(
+        409,
+        EXIT_FAILED,
+        "The work was cancelled",
+        "Somebody sent a cancel for this message; send it again if it is wanted after all.",
     ),
     Code.TURN_CRASHED: CodeInfo(
         500, EXIT_FAILED, "The agent crashed on this message", "It restarts by itself; the log has the details."

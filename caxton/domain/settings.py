@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from caxton.domain.bus_settings import BusSettings
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.limits import ModelLimits, Price
 from caxton.domain.tool_settings import ToolSettings
@@ -95,6 +96,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, ProviderSettings] = {}
     embedder: EmbedderSettings = EmbedderSettings()
     memory: MemorySettings = MemorySettings()
+    bus: BusSettings = BusSettings()
     tools: ToolSettings = ToolSettings()
     file: Path | None = None
     warnings: tuple[Diagnostic, ...] = ()

@@ -77,7 +77,8 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call to be made. `agent` is None for an operator who calls by hand: only the system's rules hold for him.
 
     `timeout` is in seconds for the whole call, None for the server's setting; `request` is the id of the message that
-    it serves, if any.
+    it serves, if any, and `occurrence` how many calls with the same arguments its turn has had before this one, so that
+    those of a turn that runs again can be told to be the same.
     """
 
     id: str
@@ -86,6 +87,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
     timeout: float | None = None
     request: str | None = None
+    occurrence: int = 0
 
 
 class ToolProgress(msgspec.Struct, frozen=True, kw_only=True):

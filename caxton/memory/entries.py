@@ -120,6 +120,14 @@ def restore(session: Session, records: Sequence[tuple[MemoryRecord, Prepared | N
     return new
 
 
+def ends(records: Iterable[tuple[MemoryRecord, Prepared | None]]) -> list[str]:
+    """The ids of the entries that records are, or have for ends."""
+    ids: dict[str, None] = {}
+    for record, _ in records:
+        ids |= dict.fromkeys([record.id] if isinstance(record, MemoryEntry) else [record.source, record.target])
+    return list(ids)
+
+
 def _key_taken(session: Session, entry: MemoryEntry) -> bool:
     return entry.key is not None and any(
         session.execute(BY_KEY, (id, entry.key)) for id in space_ids(session, [entry.space])

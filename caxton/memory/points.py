@@ -4,8 +4,6 @@ All of a memory is one collection: `kind` tells entries from relations. An entry
 sparse one, of the words in it, `words`. A point's id is made from the entry's, which need not be a UUID.
 """
 
-import re
-import unicodedata
 import uuid
 import zlib
 from collections import Counter
@@ -15,10 +13,9 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from caxton.domain.agent import MemoryScope
-from caxton.domain.memory import MemoryEntry, MemoryFilter, MemorySpace, Relation
+from caxton.domain.memory import MemoryEntry, MemoryFilter, Relation
 from caxton.memory.checks import Prepared
-from caxton.memory.words import STOP_WORDS
+from caxton.memory.tokens import order_of, space_name, space_of, tokens
 
 MEANING, WORDS = "meaning", "words"
 ENTRY, RELATION = "entry", "relation"
@@ -39,24 +36,6 @@ def point_id(*parts: str) -> str:
     return str(uuid.uuid5(NAMESPACE, "\0".join(parts)))
 
 
-def space_name(space: MemorySpace) -> str:
-    return f"{space.scope.value}:{space.owner}"
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a text in their order: in lower case, without accents."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return re.findall(r"\w+", plain)
-
-
-def asked(text: str) -> tuple[list[str], list[list[str]]]:
-    """The words to search for, and the phrases among them that stand in double quotes. Common words are left out."""
-    phrases = [words for phrase in re.findall(r'"([^"]*)"', text) if (words := tokens(phrase))]
-    loose = tokens(re.sub(r'"[^"]*"', " ", text))
-    telling = [word for word in loose if word not in STOP_WORDS] or ([] if phrases else loose)
-    return list(dict.fromkeys([*(word for phrase in phrases for word in phrase), *telling])), phrases
-
-
 def sparse(words: Sequence[str], *, query: bool = False) -> models.SparseVector:
     """Words as a vector: a query's count alike, a text's by how often they are in it and how long it is (BM25)."""
     length = K1 * (1 - B + B * len(words) / USUAL)
@@ -66,15 +45,6 @@ def sparse(words: Sequence[str], *, query: bool = False) -> models.SparseVector:
         place = zlib.crc32(word.encode())
         weights[place] = max(weight, weights.get(place, 0.0))
     return models.SparseVector(indices=list(weights), values=list(weights.values()))
-
-
-def order_of(entry: MemoryEntry) -> int:
-    """The place of an entry in the order of their making: the time and counter of its id, if it is one of ours."""
-    try:
-        id = uuid.UUID(entry.id)
-    except ValueError:
-        id = None
-    return id.int >> 80 << 12 | (id.int >> 64 & 0xFFF) if id and id.version == 7 else int(entry.created_at * 1e3) << 12
 
 
 def entry_point(entry: MemoryEntry, given: Prepared, vector: Sequence[float] | None, model: str) -> models.PointStruct:
@@ -107,10 +77,9 @@ def entry_point(entry: MemoryEntry, given: Prepared, vector: Sequence[float] | N
 
 
 def entry_from(payload: dict[str, Any]) -> MemoryEntry:
-    scope, _, owner = payload["space"].partition(":")
     return MemoryEntry(
         id=payload["id"],
-        space=MemorySpace(scope=MemoryScope(scope), owner=owner),
+        space=space_of(payload["space"]),
         value=msgspec.json.decode(payload["value"]),
         created_at=payload["created_at"],
         updated_at=payload["updated_at"],

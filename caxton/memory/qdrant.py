@@ -1,7 +1,6 @@
 """Memory in Qdrant: entries, words, vectors and relations as points of one collection."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -28,17 +27,16 @@ from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.memory import Embedder
 from caxton.memory import checks, points
 from caxton.memory.collection import Collection
-from caxton.memory.entries import as_new, checked, new_entry
+from caxton.memory.entries import as_new, checked, ends, new_entry
+from caxton.memory.hybrid import searched
 from caxton.memory.meanings import Meanings
 from caxton.memory.qdrant_graph import Graph
-from caxton.memory.qdrant_search import QdrantSearch
-
-log = logging.getLogger(__name__)
+from caxton.memory.qdrant_search import QdrantFinder
+from caxton.memory.tokens import order_of
+from caxton.memory.upkeep import Upkeep
 
 TOGETHER, EXPORTED = 64, 500
 """Entries embedded together, and those read and written together."""
-ROUND, LONGEST_PAUSE = 60.0, 60.0
-"""Seconds between two looks for what has expired, and between two tries to embed what waits, at most."""
 
 
 class QdrantMemory:
@@ -49,12 +47,11 @@ class QdrantMemory:
         self._meanings = Meanings(embedder, None)
         self._clock = clock
         self._new_id = new_id
-        self._search = QdrantSearch(collection, self._meanings, clock)
+        self.upkeep = Upkeep(self.settle, clock)
+        self._finder = QdrantFinder(collection, self._meanings, clock)
         self._graph = Graph(collection, clock)
         self._writing = asyncio.Lock()
         self._rounds = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._error = ""
 
     async def remember(
         self, space: MemorySpace, new: Sequence[NewMemory], *, limits: MemoryLimits | None = None
@@ -88,7 +85,7 @@ class QdrantMemory:
             await self._points.put(list(made.values()))
             await self._trim(space, limits, spare=set(stored))
         if vectors is None and not self._meanings.error:
-            self._wake.set()
+            self.upkeep.wake()
         return list(stored.values())
 
     async def get(self, space: MemorySpace, key: str) -> MemoryEntry | None:
@@ -101,13 +98,13 @@ class QdrantMemory:
             known = await self._points.of_ids([before], self._clock.now())
             if not known:
                 return []
-            start = points.order_of(known[0])
+            start = order_of(known[0])
         chosen = points.meant(filter, self._clock.now())
         found = await self._points.ordered(chosen, limit=limit, start=start, descending=True)
         return [points.entry_from(one) for one in found]
 
     async def search(self, query: MemoryQuery) -> SearchResult:
-        return await self._search.run(query)
+        return await searched(self._finder, self._meanings, query)
 
     async def used(self, ids: Sequence[str]) -> None:
         if ids and await self._points.there():
@@ -157,7 +154,7 @@ class QdrantMemory:
         given = checked(records)
         async with self._writing:
             await self._ready()
-            known = {entry.id for entry in await self._points.of_ids(_ends(given), self._clock.now())}
+            known = {entry.id for entry in await self._points.of_ids(ends(given), self._clock.now())}
             made: dict[str, models.PointStruct] = {}
             taken: set[tuple[MemorySpace, str]] = set()
             for record, fit in given:
@@ -174,7 +171,7 @@ class QdrantMemory:
                     made[record.id] = points.entry_point(record, fit, None, self._meanings.model)
             for first in range(0, len(made), EXPORTED):
                 await self._points.put(list(made.values())[first : first + EXPORTED])
-        self._wake.set()
+        self.upkeep.wake()
         return len(made)
 
     async def trim(self, space: MemorySpace, limits: MemoryLimits) -> int:
@@ -195,13 +192,13 @@ class QdrantMemory:
             pending=pending,
             model=self._meanings.model,
             dimension=self._meanings.dimension,
-            error=self._meanings.error or self._error,
+            error=self._meanings.error or self.upkeep.error,
         )
 
     async def reindex(self) -> None:
         if await self._points.there():
             await self._points.change({"stale": True}, points.meant(MemoryFilter(spaces=None, expired=True), 0.0))
-        self._wake.set()
+        self.upkeep.wake()
 
     async def settle(self) -> None:
         async with self._rounds:
@@ -209,28 +206,9 @@ class QdrantMemory:
             await self._embed()
 
     def health(self) -> ComponentHealth:
-        detail = self._meanings.error or self._error
+        detail = self._meanings.error or self.upkeep.error
         status = HealthStatus.DEGRADED if detail else HealthStatus.OK
         return ComponentHealth(name="memory", status=status, detail=detail or f"{self._meanings.model} in Qdrant")
-
-    async def keep(self) -> None:
-        """Embed what waits and delete what has expired, until cancelled. What fails is tried again."""
-        failures = 0
-        while True:
-            self._wake.clear()
-            try:
-                await self.settle()
-                failures, self._error = 0, ""
-            except CaxtonError as error:
-                failures, self._error = failures + 1, error.message
-                log.warning("memory upkeep is put off: %s %s", error, error.why)
-            pause = self._clock.sleep(min(LONGEST_PAUSE, 2.0 ** (failures - 1)) if failures else ROUND)
-            waits = {asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(pause)}
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for one in waits:
-                    one.cancel()
 
     async def _ready(self) -> None:
         """The collection made, and fit for the model's vectors."""
@@ -336,21 +314,9 @@ async def open_qdrant_memory(
     Client and embedder stay the caller's. A server that is not reached is told by what is asked of the memory.
     """
     memory = QdrantMemory(Collection(client, collection), embedder, clock, new_id)
-    running = asyncio.create_task(memory.keep(), name="memory upkeep")
-    try:
+    async with memory.upkeep.running():
         yield memory
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
 
 
 def _these(ids: Sequence[str]) -> MemoryFilter:
     return MemoryFilter(spaces=None, ids=tuple(ids), expired=True)
-
-
-def _ends(records: Sequence[tuple[MemoryRecord, object]]) -> list[str]:
-    """The ids of the entries that records are, or have for ends."""
-    ids: dict[str, None] = {}
-    for record, _ in records:
-        ids |= dict.fromkeys([record.id] if isinstance(record, MemoryEntry) else [record.source, record.target])
-    return list(ids)

@@ -9,6 +9,7 @@ from caxton.domain.memory import MAX_HOPS, MemorySpace, Related, Relation
 from caxton.domain.ports.clock import Clock
 from caxton.memory import checks, points
 from caxton.memory.collection import Collection
+from caxton.memory.tokens import order_of
 
 
 class Graph:
@@ -53,7 +54,7 @@ class Graph:
             entries = await self._points.of_ids(list(next_), self._clock.now(), tuple(spaces))
             ahead = [entry.id for entry in entries]
             ways |= {one: next_[one] for one in ahead}
-            ordered = sorted(entries, key=points.order_of)
+            ordered = sorted(entries, key=order_of)
             reached += [Related(entry=entry, hops=far, kinds=ways[entry.id]) for entry in ordered]
             if not ahead or len(reached) >= limit:
                 break

@@ -1,7 +1,8 @@
 """Edges between entries, and walks along them. Each function is part of a transaction."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from caxton.domain.ports.database import Session
 from caxton.memory.checks import check_name, invalid
 from caxton.memory.filters import Where, where
 from caxton.memory.rows import SELECT_THESE, entry_from
+
+Node = TypeVar("Node")
 
 WALKED = 20_000
 """Steps of one walk at most; a hub with more neighbours than that is not walked through to the end."""
@@ -82,10 +85,10 @@ def related(
     rows = session.execute(WALK.format(kinds=condition, where=allowed.sql), (start, *step, *step, WALKED))
     nearest = [(seq, far) for seq, far in rows if seq != start][:limit]
     among = msgspec.json.encode([start, *(seq for seq, _ in rows)]).decode()
-    ways = _ways(start, session.execute(AMONG.format(kinds=condition), (among, among, *chosen)))
+    there = ways(start, session.execute(AMONG.format(kinds=condition), (among, among, *chosen)))
     wanted = msgspec.json.encode([seq for seq, _ in nearest]).decode()
     entries = {row[0]: entry_from(row) for row in session.execute(SELECT_THESE, (wanted,))}
-    return [Related(entry=entries[seq], hops=far, kinds=ways[seq]) for seq, far in nearest if seq in entries]
+    return [Related(entry=entries[seq], hops=far, kinds=there[seq]) for seq, far in nearest if seq in entries]
 
 
 def relations_of(session: Session, seq: int) -> list[Relation]:
@@ -102,18 +105,18 @@ def _seq(session: Session, id: str, allowed: Where) -> int:
     return seq
 
 
-def _ways(start: int, edges: Sequence[tuple[int, str, int]]) -> dict[int, tuple[str, ...]]:
-    """The kinds of edges on a shortest way from `start` to each entry."""
-    neighbours: dict[int, list[tuple[int, str]]] = {}
+def ways(start: Node, edges: Iterable[Sequence[Any]]) -> dict[Node, tuple[str, ...]]:
+    """The kinds of edges (source, kind, target) on a shortest way from `start` to each entry."""
+    neighbours: dict[Node, list[tuple[Node, str]]] = {}
     for source, kind, target in edges:
         neighbours.setdefault(source, []).append((target, kind))
         neighbours.setdefault(target, []).append((source, kind))
-    ways: dict[int, tuple[str, ...]] = {start: ()}
-    ahead = deque([start])
+    found: dict[Node, tuple[str, ...]] = {start: ()}
+    ahead: deque[Node] = deque([start])
     while ahead:
         here = ahead.popleft()
         for other, kind in neighbours.get(here, ()):
-            if other not in ways:
-                ways[other] = (*ways[here], kind)
+            if other not in found:
+                found[other] = (*found[here], kind)
                 ahead.append(other)
-    return ways
+    return found

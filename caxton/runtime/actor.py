@@ -1,14 +1,9 @@
-"""One agent at work.
-
-An actor has a lane for each conversation with messages waiting, and workers that take the lanes in turn: within a
-conversation messages are answered one after the other in the order they came, and conversations do not wait for each
-other. A worker lives while there is work, so that an idle agent has no task at all.
-"""
+"""One agent at work: what it does with a message, and the states of its life."""
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -18,14 +13,13 @@ from caxton.domain.lifecycle import AgentState, LifecycleEvent, Trigger, advance
 from caxton.domain.message import Message, MessageState, Performative
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
-from caxton.runtime.turn import TurnLoop
+from caxton.domain.protocol import ACTS
+from caxton.runtime.acts import Acts
 
 log = logging.getLogger(__name__)
 
-MAILBOX = 1000
-"""Messages that may be in one agent's hands before it takes no more."""
 MAX_ATTEMPTS = 3
-"""How often a message is delivered again, each time because a server did not live to see its end."""
+"""How often a message is begun again, each time because a server did not live to see its end."""
 
 
 class Actor:
@@ -37,27 +31,27 @@ class Actor:
         loaded: LoadedDefinition,
         *,
         bus: Bus,
-        turns: TurnLoop,
+        acts: Acts,
         clock: Clock,
         on_event: Callable[[LifecycleEvent], None],
         on_crash: Callable[["Actor"], None],
     ) -> None:
         self.record = record
-        self.loaded = loaded
         self.state = AgentState.UNLOADED
         self.restarting = False
         """Whether a crashed agent is about to be started again; it goes on taking messages meanwhile."""
+        self._loaded = loaded
         self._bus = bus
-        self._turns = turns
+        self._acts = acts
         self._clock = clock
         self._on_event = on_event
         self._on_crash = on_crash
         self._activity = AgentActivity()
-        self._lanes: dict[str, deque[tuple[Message, bool]]] = {}
-        self._ready: deque[str] = deque()
-        self._in_hand: set[str] = set()
-        self._workers: set[asyncio.Task[None]] = set()
-        self._busy = 0
+        self._inbox = bus.inbox(record.name, self._deal, concurrency=loaded.definition.resources.concurrent_turns)
+        self._performing: dict[str, asyncio.Task[Any] | None] = {}
+        self._cancelled: set[str] = set()
+        self._cancels: dict[str, int] = {}
+        """Of cancels in hand, how many messages each has ended."""
         self._pull(Trigger.LOAD)
 
     @property
@@ -65,27 +59,41 @@ class Actor:
         return self.record.name
 
     @property
-    def activity(self) -> AgentActivity:
-        waiting = len(self._in_hand) - self._busy
-        return msgspec.structs.replace(self._activity, active_turns=self._busy, waiting=waiting)
+    def loaded(self) -> LoadedDefinition:
+        """The definition in force; a new one holds from the next turn on."""
+        return self._loaded
 
-    def admit(self) -> None:
+    @loaded.setter
+    def loaded(self, loaded: LoadedDefinition) -> None:
+        self._loaded = loaded
+        self._inbox.concurrency = loaded.definition.resources.concurrent_turns
+
+    @property
+    def activity(self) -> AgentActivity:
+        busy = self._inbox.busy
+        return msgspec.structs.replace(self._activity, active_turns=busy, waiting=self._inbox.depth - busy)
+
+    @property
+    def depth(self) -> int:
+        return self._inbox.depth
+
+    @property
+    def limit(self) -> int:
+        return self._inbox.limit
+
+    def admit(self, message: Message) -> None:
         if self.state not in (AgentState.RUNNING, AgentState.LOADED) and not self.restarting:
             raise CaxtonError(Code.AGENT_NOT_RUNNING, f"Agent {self.name!r} is {self.state}.")
-        if len(self._in_hand) >= MAILBOX:
-            raise CaxtonError(Code.MAILBOX_FULL, f"Agent {self.name!r} has {len(self._in_hand)} messages waiting.")
+        self._inbox.admit(message)
 
-    def put(self, message: Message, *, again: bool = False) -> None:
-        if message.id in self._in_hand:
-            return
-        self._in_hand.add(message.id)
-        lane = self._lanes.get(message.conversation_id)
-        if lane is None:
-            # A lane exists from its first message to the end of its last one's turn, and is ready between turns.
-            lane = self._lanes[message.conversation_id] = deque()
-            self._ready.append(message.conversation_id)
-        lane.append((message, again))
-        self._dispatch()
+    def put(self, message: Message, *, again: bool = False, not_before: float | None = None) -> None:
+        if message.performative is Performative.CANCEL:
+            # Behind the turn that it is to end it would come too late.
+            self._cancels[message.id] = self._cancel(message)
+        self._inbox.put(message, again=again, not_before=not_before)
+
+    async def vacancy(self) -> None:
+        await self._inbox.vacancy()
 
     def start(self) -> None:
         """Begin answering, what already waits first."""
@@ -93,7 +101,7 @@ class Actor:
             self._activity = msgspec.structs.replace(self._activity, restarts=self._activity.restarts + 1)
         self.restarting = False
         self._pull(Trigger.START)
-        self._dispatch()
+        self._inbox.open()
 
     async def stop(self, timeout: float, because: CaxtonError) -> None:
         """Take no more messages, finish those in hand within `timeout` seconds, and stop.
@@ -107,21 +115,12 @@ class Actor:
         if self.state is AgentState.RUNNING:
             self._pull(Trigger.DRAIN)
         if self.state is AgentState.DRAINING:
-            deadline = asyncio.get_running_loop().time() + timeout
-            while self._workers and (left := deadline - asyncio.get_running_loop().time()) > 0:
-                await asyncio.wait(self._workers, timeout=left)
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        if self._has_stopped():
-            return  # somebody else stopped it at the same time: the server, say, that an operator's wish met
-        for lane in self._lanes.values():
-            for message, _ in lane:
-                self._bus.postpone(message, because)
-        self._lanes.clear()
-        self._ready.clear()
-        self._in_hand.clear()
-        self._pull(Trigger.STOP)
+            await self._inbox.drain(timeout)
+        left = await self._inbox.close()
+        for message in left:
+            self._bus.postpone(message, because)
+        if not self._has_stopped():  # by somebody else at the same time: the server, say, that an operator's wish met
+            self._pull(Trigger.STOP)
 
     def unload(self) -> None:
         """The end of a stopped agent."""
@@ -141,63 +140,81 @@ class Actor:
     def _answering(self) -> bool:
         return self.state in (AgentState.RUNNING, AgentState.DRAINING)
 
-    def _dispatch(self) -> None:
-        limit = self.loaded.definition.resources.concurrent_turns
-        for _ in range(min(len(self._ready), limit - len(self._workers)) if self._answering else 0):
-            worker = asyncio.create_task(self._run(), name=f"agent {self.name}")
-            self._workers.add(worker)
-            # For one that is cancelled before it runs; another is gone by then.
-            worker.add_done_callback(self._workers.discard)
+    def _cancel(self, cancel: Message) -> int:
+        """End what a cancel speaks of: the message it answers, or else all that its sender has in the conversation."""
+        ended = [
+            message.id
+            for message in self._inbox.in_hand()
+            if message.sender == cancel.sender
+            and message.performative is not Performative.CANCEL
+            and (message.id == cancel.in_reply_to if cancel.in_reply_to else _together(message, cancel))
+        ]
+        self._cancelled.update(ended)
+        for message_id in ended:
+            if task := self._performing.get(message_id):
+                task.cancel()
+        return len(ended)
 
-    async def _run(self) -> None:
-        """A worker's life. It is no worker any more as soon as it finds no work: the next message needs another one."""
-        try:
-            await self._work()
-        finally:
-            self._workers -= {asyncio.current_task()}
-
-    async def _work(self) -> None:
-        while self._ready and self._answering:
-            conversation = self._ready.popleft()
-            lane = self._lanes[conversation]
-            message, again = lane.popleft()
-            self._busy += 1
-            try:
-                await self._answer(message, again)
-                self._in_hand.discard(message.id)
-            except asyncio.CancelledError:
-                lane.appendleft((message, again))
-                raise
-            finally:
-                self._busy -= 1
-                if lane:
-                    self._ready.append(conversation)
-                else:
-                    del self._lanes[conversation]
-
-    async def _answer(self, message: Message, again: bool) -> None:
-        """Run the turn and settle the message, whatever happens; only cancelling leaves it unsettled."""
+    async def _deal(self, message: Message, again: bool) -> float | None:
+        """Answer the message and put down how it ended, whatever happens; only cancelling leaves it unsettled."""
+        task = self._performing[message.id] = asyncio.current_task()
         try:
             reply = await self._reply(message, again)
-            answered = reply.performative is Performative.INFORM
-            await self._bus.settle(message, MessageState.SETTLED if answered else MessageState.FAILED, reply)
+        except asyncio.CancelledError:
+            if message.id not in self._cancelled or task is None or task.uncancel() > 0:
+                raise
+            reply = self._acts.failed(message, _cancellation(message))
         except CaxtonError as error:
-            # The store failed. The message stays accepted there, if it is there, and comes again at the next start.
-            log.error("agent %s could not settle message %s: %s", self.name, message.id, error)
-            self._note(error)
-            self._bus.postpone(message, error)
-            return
-        failure = None if answered else msgspec.convert(reply.content["error"], ErrorReport).error()
-        if failure and failure.code is not Code.TURN_CRASHED:  # which the log has with its traceback
-            log.warning("agent %s failed to answer message %s: %s [%s]", self.name, message.id, failure, failure.code)
-        self._note(failure)
+            self._postponed(message, error)
+            return None
+        finally:
+            del self._performing[message.id]
+            self._cancelled.discard(message.id)
+        return await self._end(message, reply)
 
-    async def _reply(self, message: Message, again: bool) -> Message:
-        if again and (attempts := await self._bus.begin(message)) > MAX_ATTEMPTS:
-            detail = f"Message {message.id} was begun {attempts} times by servers that did not live to finish it."
-            return self._turns.failed(message, CaxtonError(Code.DELIVERY_EXHAUSTED, detail))
+    async def _end(self, message: Message, reply: Message | None) -> float | None:
+        failure = None
+        if reply and reply.performative is Performative.FAILURE:
+            failure = msgspec.convert(reply.content["error"], ErrorReport).error()
+            if failure.code is not Code.TURN_CRASHED:  # which the log has with its traceback
+                log.warning(
+                    "agent %s failed to answer message %s: %s [%s]", self.name, message.id, failure, failure.code
+                )
+        self._note(failure)
         try:
-            return await self._turns.run(self.loaded.definition, message)
+            if failure:
+                return await self._bus.fail(message, failure, reply if ACTS[message.performative].answered else None)
+            await self._bus.settle(message, MessageState.SETTLED, reply)
+        except CaxtonError as error:
+            self._postponed(message, error)
+        return None
+
+    def _postponed(self, message: Message, error: CaxtonError) -> None:
+        """The store failed. The message stays accepted there, if it is there, and comes again at the next start."""
+        log.error("agent %s could not settle message %s: %s", self.name, message.id, error)
+        self._note(error)
+        self._bus.postpone(message, error)
+
+    async def _reply(self, message: Message, again: bool) -> Message | None:
+        if again and message.is_stored:
+            attempts = await self._bus.begin(message)
+            if attempts - len(self._bus.failures(message.id)) > MAX_ATTEMPTS:
+                detail = f"Message {message.id} was begun {attempts} times by servers that did not live to finish it."
+                return self._acts.failed(message, CaxtonError(Code.DELIVERY_EXHAUSTED, detail))
+        if message.id in self._cancelled:
+            return self._acts.failed(message, _cancellation(message))
+        if message.reply_by is not None and self._clock.now() > message.reply_by:
+            detail = f"Message {message.id} came to its turn after the time by which it was to be answered."
+            return self._acts.failed(message, CaxtonError(Code.DEADLINE_PASSED, detail))
+        try:
+            return await self._acts.perform(
+                self._loaded.definition,
+                message,
+                load=self._inbox.depth,
+                cancelled=self._cancels.pop(message.id, 0),
+            )
+        except CaxtonError as error:
+            return self._acts.failed(message, error)
         except Exception as crash:
             log.exception("agent %s crashed on message %s", self.name, message.id)
             detail = f"Agent {self.name!r} crashed on this message: {type(crash).__name__}: {crash}"
@@ -205,9 +222,10 @@ class Actor:
                 # One that is being stopped is not to be started again.
                 restarts = self.state is AgentState.RUNNING
                 self._pull(Trigger.FAIL, reason=detail)
+                self._inbox.pause()
                 if restarts:
                     self._on_crash(self)
-            return self._turns.failed(message, CaxtonError(Code.TURN_CRASHED, detail))
+            return self._acts.failed(message, CaxtonError(Code.TURN_CRASHED, detail))
 
     def _note(self, error: CaxtonError | None) -> None:
         now = self._clock.now()
@@ -217,3 +235,11 @@ class Actor:
                 activity, failures=activity.failures + 1, last_error=error.report(), last_error_at=now
             )
         self._activity = activity
+
+
+def _together(one: Message, other: Message) -> bool:
+    return one.conversation_id == other.conversation_id
+
+
+def _cancellation(message: Message) -> CaxtonError:
+    return CaxtonError(Code.TURN_CANCELLED, f"{message.sender!r} has cancelled message {message.id}.")

@@ -14,17 +14,21 @@ from caxton.domain.completion import (
     Role,
     ToolChoice,
 )
+from caxton.domain.conversation import Group, History
 from caxton.domain.errors import Code, ProviderError
 from caxton.domain.identifiers import IdSource
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.messages import MessageStore
+from caxton.domain.ports.provider import Provider
 from caxton.domain.ports.providers import Providers
 from caxton.domain.ports.tools import Tools
 from caxton.domain.prompt import render
 from caxton.domain.turn import TextDelta
+from caxton.runtime.company import Company, exchanges, lines, reading, said_before
 from caxton.runtime.images import images_in
 from caxton.runtime.models import LanguageModels, ModelCall
+from caxton.runtime.offered import wording
 from caxton.runtime.recall import in_words, within
 from caxton.runtime.summaries import Summaries
 from caxton.runtime.toolbox import WARNING, Toolbox, open_toolbox
@@ -49,6 +53,7 @@ class Answering:
         new_id: IdSource,
         summaries: Summaries,
         tools: Tools | None,
+        company: Company | None = None,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -58,6 +63,7 @@ class Answering:
         self._new_id = new_id
         self._summaries = summaries
         self._tools = tools
+        self._company = company
         self._window = ContextWindow()
 
     async def answer(self, turn: Turn, agent: AgentDefinition) -> Completion:
@@ -135,50 +141,84 @@ class Answering:
 
     async def _prompt(self, turn: Turn, agent: AgentDefinition, toolbox: Toolbox | None) -> Prompt:
         request, provider = turn.request, self._providers.get(turn.provider)
+        group = self._company.find(request) if self._company else None
         if toolbox:
-            agent = msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{WARNING}")
+            agent = _told(agent, WARNING)
+        if self._company and group:
+            agent = _told(agent, self._company.introduce(group, agent.name))
         overhead = toolbox.tokens if toolbox else 0
         sums_up = agent.conversation.strategy is ContextStrategy.SUMMARIZE
         room = 0
         if turn.recalled or sums_up:
             # What is recalled takes half of what system prompt and message leave at most, and a summary half of that:
             # they must not push out the rest.
-            known = (ChatMessage(Role.SYSTEM, agent.system_prompt), ChatMessage(Role.USER, request.text))
+            known = (ChatMessage(Role.SYSTEM, agent.system_prompt), ChatMessage(Role.USER, wording(request)))
             room = self._window.room(agent, provider, estimate_tokens(known) + overhead)
             turn.recalled = within(turn.recalled, room // 2 * BYTES_A_TOKEN)
-        text, images = self._user_text(turn, agent), images_in(request)
+        images = images_in(request)
         brought = request.content.get("history")
         if brought is not None:
             history = msgspec.convert(brought, tuple[ChatMessage, ...])
             return await self._window.given(
-                agent, provider, history=history, text=text, images=images, overhead=overhead
+                agent,
+                provider,
+                history=history,
+                text=self._user_text(turn, agent, wording(request)),
+                images=images,
+                overhead=overhead,
             )
         if sums_up and (
             summary := self._summaries.find(request.conversation_id, agent.name, room // 4 * BYTES_A_TOKEN)
         ):
-            agent = msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{summary}")
+            agent = _told(agent, summary)
+        if group and group.history is History.SHARED:
+            return await self._shared(turn, agent, provider, group, overhead)
         limit = agent.conversation.max_turns
         stored = self._store.history(request.conversation_id, agent.name, limit)
+        is_full = len(stored) == limit
+        if group:
+            stored = [one for one in stored if one.request.sender == request.sender]
         prompt = await self._window.fit(
             agent,
             provider,
             conversation_id=request.conversation_id,
             history=stored,
-            text=text,
+            text=self._user_text(turn, agent, wording(request)),
             images=images,
             overhead=overhead,
-            history_is_full=len(stored) == limit,
+            history_is_full=is_full,
         )
         turn.fallen = tuple(stored[: prompt.left_out])
         return prompt
 
-    def _user_text(self, turn: Turn, agent: AgentDefinition) -> str:
-        """The request as the model reads it.
+    async def _shared(
+        self, turn: Turn, agent: AgentDefinition, provider: Provider, group: Group, overhead: int
+    ) -> Prompt:
+        """The prompt in a group whose agents are given what all of them said."""
+        request = turn.request
+        limit = reading(group, agent.conversation.max_turns)
+        stored = await self._store.messages(agent=None, conversation_id=request.conversation_id, limit=limit)
+        said = said_before([one.message for one in reversed(stored)], request)
+        prompt = await self._window.shared(
+            agent,
+            provider,
+            conversation_id=request.conversation_id,
+            lines=lines(said, agent.name, request),
+            wrap=lambda text: self._user_text(turn, agent, text),
+            images=images_in(request),
+            overhead=overhead,
+            history_is_full=len(stored) == limit,
+        )
+        turn.fallen = exchanges(said[: prompt.left_out])
+        return prompt
+
+    def _user_text(self, turn: Turn, agent: AgentDefinition, text: str) -> str:
+        """What the agent is to answer, as the model reads it.
 
         What is recalled comes with it rather than with the system prompt: so all prompts of a conversation begin alike,
         and a model with a prompt cache reads the new part alone.
         """
-        text, recalled = turn.request.text, in_words(turn.recalled)
+        recalled = in_words(turn.recalled)
         if agent.user_prompt_template is None:
             return f"{recalled}\n\nMessage: {text}" if recalled else text
         timestamp = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
@@ -194,6 +234,11 @@ class Answering:
         if usage:
             return self._window.room(agent, provider, usage.prompt_tokens + usage.completion_tokens)
         return self._window.room(agent, provider, estimate_tokens(messages))
+
+
+def _told(agent: AgentDefinition, more: str) -> AgentDefinition:
+    """The agent with more in its system prompt."""
+    return msgspec.structs.replace(agent, system_prompt=f"{agent.system_prompt}\n\n{more}") if more else agent
 
 
 def _check_json(completion: Completion) -> None:

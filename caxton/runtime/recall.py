@@ -51,13 +51,14 @@ class Recall:
 
     async def persist(self, agent: AgentDefinition, request: Message, fallen: Sequence[Exchange]) -> None:
         """Keep the exchanges that fell out of a conversation's window, those that are not kept yet."""
-        space = conversation_space(request)
+        space = conversation_space(request.conversation_id)
         try:
             new: list[NewMemory] = []
             for exchange in reversed(fallen):
                 if await self._memory.get(space, exchange.request.id):
                     break  # and so all before it
-                text = f"{exchange.request.sender}: {exchange.request.text}\n{agent.name}: {exchange.reply.text}"
+                asked, reply = exchange.request, exchange.reply
+                text = f"{asked.sender}: {asked.text}\n{reply.sender}: {reply.text}"
                 new.append(
                     NewMemory(
                         value=text,
@@ -83,7 +84,7 @@ class Recall:
         new = NewMemory(value=request.text, tags=(TAG,), subject=request.sender, source=request.id)
         limits = MemoryLimits(max_entries=options.max_entries, max_bytes=options.max_bytes, max_age=options.retention)
         try:
-            await self._memory.remember(space_of(agent, request), [new], limits=limits)
+            await self._memory.remember(space_of(agent, request.conversation_id), [new], limits=limits)
         except CaxtonError as error:
             log.warning("agent %s could not remember message %s: %s", agent.name, request.id, error)
 
@@ -92,18 +93,18 @@ def _spaces(agent: AgentDefinition, request: Message) -> tuple[MemorySpace, ...]
     """Where to look before a turn."""
     spaces = []
     if agent.memory.enabled and agent.memory.auto_recall:
-        spaces.append(space_of(agent, request))
+        spaces.append(space_of(agent, request.conversation_id))
     if agent.conversation.strategy is ContextStrategy.PERSIST:
-        spaces.append(conversation_space(request))
+        spaces.append(conversation_space(request.conversation_id))
     return tuple(dict.fromkeys(spaces))
 
 
-def conversation_space(request: Message) -> MemorySpace:
+def conversation_space(conversation_id: str) -> MemorySpace:
     """Where a conversation's own past lies."""
-    return MemorySpace(scope=MemoryScope.SESSION, owner=request.conversation_id)
+    return MemorySpace(scope=MemoryScope.SESSION, owner=conversation_id)
 
 
-def space_of(agent: AgentDefinition, request: Message) -> MemorySpace:
+def space_of(agent: AgentDefinition, conversation_id: str) -> MemorySpace:
     """Where the agent remembers in this conversation."""
     match agent.memory.scope:
         case MemoryScope.AGENT:
@@ -113,7 +114,7 @@ def space_of(agent: AgentDefinition, request: Message) -> MemorySpace:
         case MemoryScope.GLOBAL:
             return MemorySpace(scope=MemoryScope.GLOBAL)
         case MemoryScope.SESSION:
-            return conversation_space(request)
+            return conversation_space(conversation_id)
 
 
 def in_words(recalled: Sequence[Recalled]) -> str:

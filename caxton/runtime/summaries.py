@@ -79,7 +79,10 @@ class Summaries:
         earlier = self._store.summary(conversation_id, agent.name)
         lines = [f"Earlier: {earlier.text}"] if earlier else []
         for exchange in fallen:
-            lines += [f"{exchange.request.sender}: {exchange.request.text}", f"{agent.name}: {exchange.reply.text}"]
+            lines += [
+                f"{exchange.request.sender}: {exchange.request.text}",
+                f"{exchange.reply.sender}: {exchange.reply.text}",
+            ]
         text = "\n".join(lines).encode()[: MOST_READ * BYTES_A_TOKEN].decode(errors="ignore")
         messages = (ChatMessage(Role.SYSTEM, TASK), ChatMessage(Role.USER, text))
         completion = await self._models.ask(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from caxton.domain.agent import AgentRecord, DesiredState, LoadedDefinition
@@ -17,7 +17,8 @@ from caxton.domain.ports.providers import Providers
 from caxton.domain.ports.tools import Tools
 from caxton.domain.suggestion import did_you_mean
 from caxton.runtime.actor import Actor
-from caxton.runtime.turn import TurnLoop
+from caxton.runtime.acts import Acts
+from caxton.runtime.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +35,30 @@ DRAIN = 30.0
 async def open_supervisor(
     *,
     bus: Bus,
-    turns: TurnLoop,
+    acts: Acts,
+    subscriptions: Subscriptions,
     agents: AgentStore,
     providers: Providers,
     clock: Clock,
     new_id: IdSource,
     drain_timeout: float,
     tools: Tools | None = None,
+    watch: Callable[[LifecycleEvent], None] | None = None,
 ) -> AsyncIterator["Supervisor"]:
-    """A supervisor whose agents are stopped at the end, all together within `drain_timeout` seconds."""
+    """A supervisor whose agents are stopped at the end, all together within `drain_timeout` seconds.
+
+    `watch` hears at once of every change of an agent's state.
+    """
     supervisor = Supervisor(
-        bus=bus, turns=turns, agents=agents, providers=providers, clock=clock, new_id=new_id, tools=tools
+        bus=bus,
+        acts=acts,
+        subscriptions=subscriptions,
+        agents=agents,
+        providers=providers,
+        clock=clock,
+        new_id=new_id,
+        tools=tools,
+        watch=watch,
     )
     journal = asyncio.create_task(supervisor.keep_journal(), name="lifecycle journal")
     try:
@@ -62,20 +76,24 @@ class Supervisor:
         self,
         *,
         bus: Bus,
-        turns: TurnLoop,
+        acts: Acts,
+        subscriptions: Subscriptions,
         agents: AgentStore,
         providers: Providers,
         clock: Clock,
         new_id: IdSource,
         tools: Tools | None,
+        watch: Callable[[LifecycleEvent], None] | None,
     ) -> None:
         self._bus = bus
-        self._turns = turns
+        self._acts = acts
+        self._subscriptions = subscriptions
         self._agents = agents
         self._providers = providers
         self._clock = clock
         self._new_id = new_id
         self._tools = tools
+        self._watch = watch
         self._actors: dict[str, Actor] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._events: asyncio.Queue[LifecycleEvent] = asyncio.Queue()
@@ -106,6 +124,7 @@ class Supervisor:
             actor = self._actors.get(name)
             if actor:
                 actor.loaded = loaded
+                self._bus.register(name, actor, loaded.definition.offers)
                 await self._agents.accept(name, loaded.source)
                 self._warm(actor)
                 return actor
@@ -125,13 +144,13 @@ class Supervisor:
                 record,
                 loaded,
                 bus=self._bus,
-                turns=self._turns,
+                acts=self._acts,
                 clock=self._clock,
-                on_event=self._events.put_nowait,
+                on_event=self._on_event,
                 on_crash=self._on_crash,
             )
             self._actors[name] = actor
-            self._bus.register(name, actor)
+            self._bus.register(name, actor, loaded.definition.offers)
             if record.desired is DesiredState.RUNNING:
                 await self._start(actor)
             else:
@@ -192,6 +211,7 @@ class Supervisor:
             log.info("agent %s: %s → %s %s", event.agent, event.source, event.target, event.reason)
             try:
                 await self._agents.record(event)
+                await self._subscriptions.tell(event)
             except Exception:
                 # The journal outlives what it could not write; the line above has the event.
                 log.exception("the event could not be stored")
@@ -214,6 +234,11 @@ class Supervisor:
             self._providers.warm(actor.loaded.definition.providers(self._providers.default)[0])
         except CaxtonError as error:
             log.warning("agent %s: %s", actor.name, error)
+
+    def _on_event(self, event: LifecycleEvent) -> None:
+        self._events.put_nowait(event)
+        if self._watch:
+            self._watch(event)
 
     def _on_crash(self, actor: Actor) -> None:
         count, last = self._crashes.get(actor.name, (0, 0.0))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -50,6 +51,7 @@ class Toolbox:
         self._publish = publish
         self._slots = asyncio.Semaphore(agent.resources.concurrent_tools)
         self._misread = False
+        self._made_before: Counter[tuple[domain.ToolName, str]] = Counter()
         self.steps: tuple[ToolStep, ...] = ()
         self.specs = tuple(
             ToolSpec(name=function, description=schema.description or schema.title, parameters=schema.parameters)
@@ -95,7 +97,10 @@ class Toolbox:
         # One that was not offered is called like the others: the permissions refuse it, and take the attempt down.
         arguments = None if cut else read_arguments(call.arguments)
         if arguments is not None:
-            return partial(self._made, step, call.id, tool, arguments, share, known)
+            same = (tool, json.dumps(arguments, sort_keys=True))
+            occurrence = self._made_before[same]
+            self._made_before[same] += 1
+            return partial(self._made, step, call.id, tool, arguments, occurrence, share, known)
         if self._misread:
             raise ProviderError(
                 Code.PROVIDER_MALFORMED,
@@ -106,10 +111,17 @@ class Toolbox:
         return partial(_told, step, CUT_OFF if cut else NO_OBJECT)
 
     async def _made(
-        self, step: ToolStep, id: str, tool: domain.ToolName, arguments: dict[str, Any], share: int, known: str
+        self,
+        step: ToolStep,
+        id: str,
+        tool: domain.ToolName,
+        arguments: dict[str, Any],
+        occurrence: int,
+        share: int,
+        known: str,
     ) -> ToolStep:
         """The step with the result; `known` is for the model to read after it."""
-        result = await self._call(id, tool, arguments)
+        result = await self._call(id, tool, arguments, occurrence)
         text = _shortened(_harmless(result.text()), share)
         return msgspec.structs.replace(
             step,
@@ -119,12 +131,17 @@ class Toolbox:
             duration=result.duration,
         )
 
-    async def _call(self, id: str, tool: domain.ToolName, arguments: dict[str, Any]) -> ToolResult:
+    async def _call(self, id: str, tool: domain.ToolName, arguments: dict[str, Any], occurrence: int) -> ToolResult:
         async with self._slots:
             self._publish(ToolStarted(request=self._request, call=id, tool=str(tool), arguments=arguments))
             result = await self._tools.call(
                 domain.ToolCall(
-                    id=self._new_id(), tool=tool, arguments=arguments, agent=self._agent.name, request=self._request
+                    id=self._new_id(),
+                    tool=tool,
+                    arguments=arguments,
+                    agent=self._agent.name,
+                    request=self._request,
+                    occurrence=occurrence,
                 )
             )
         self._publish(

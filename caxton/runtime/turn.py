@@ -9,7 +9,7 @@ from caxton.domain.agent import AgentDefinition, ContextStrategy
 from caxton.domain.completion import Completion
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
-from caxton.domain.message import Message, Performative
+from caxton.domain.message import Message, Performative, answer_to
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.memory import Memory
@@ -18,6 +18,7 @@ from caxton.domain.ports.providers import Providers
 from caxton.domain.ports.tools import Tools
 from caxton.domain.turn import ProviderFailure, TurnStarted
 from caxton.runtime.answering import Answering
+from caxton.runtime.company import Company
 from caxton.runtime.models import LanguageModels
 from caxton.runtime.recall import Recall
 from caxton.runtime.summaries import Summaries
@@ -46,6 +47,7 @@ class TurnLoop:
         summaries: Summaries,
         tools: Tools | None = None,
         memory: Memory | None = None,
+        company: Company | None = None,
     ) -> None:
         self._bus = bus
         self._answering = Answering(
@@ -57,6 +59,7 @@ class TurnLoop:
             new_id=new_id,
             summaries=summaries,
             tools=tools,
+            company=company,
         )
         self._summaries = summaries
         self._recall = Recall(memory) if memory else None
@@ -89,30 +92,14 @@ class TurnLoop:
             return self._failure(turn, error)
         self._traces.keep(turn.trace(model=completion.model, reply=completion.text))
         await self._keep(turn)
-        return self.reply(request, Performative.INFORM, _content(turn, completion))
+        return self._reply(request, Performative.INFORM, _content(turn, completion))
 
-    def reply(self, request: Message, performative: Performative, content: dict[str, object]) -> Message:
-        """A message that answers `request`."""
-        return Message(
-            id=self._new_id(),
-            performative=performative,
-            sender=request.receiver,
-            receiver=request.sender,
-            conversation_id=request.conversation_id,
-            created_at=self._clock.now(),
-            content=content,
-            in_reply_to=request.id,
-            trace=request.trace,
-            durability=request.durability,
-        )
-
-    def failed(self, request: Message, error: CaxtonError) -> Message:
-        """The failure that answers `request`."""
-        return self.reply(request, Performative.FAILURE, {"error": msgspec.to_builtins(error.report())})
+    def _reply(self, request: Message, performative: Performative, content: dict[str, object]) -> Message:
+        return answer_to(request, performative, content, id=self._new_id(), now=self._clock.now())
 
     def _failure(self, turn: Turn, error: CaxtonError) -> Message:
         self._traces.keep(turn.trace(error=error.report()))
-        return self.failed(turn.request, error)
+        return self._reply(turn.request, Performative.FAILURE, {"error": msgspec.to_builtins(error.report())})
 
     async def _keep(self, turn: Turn) -> None:
         """Let what was said, and what fell out of the window, be found again, as the agent wants it."""

@@ -7,7 +7,8 @@ whole window each time.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import dropwhile, groupby
 
 import msgspec
 
@@ -16,6 +17,7 @@ from caxton.domain.completion import ChatMessage, Image, Role
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Exchange
 from caxton.domain.ports.provider import CountsTokens, DescribesModels, Provider, offers
+from caxton.runtime.offered import wording
 
 ASSUMED_CONTEXT = 8192
 """Tokens we take a model to hold when neither the agent's file nor the provider says."""
@@ -29,6 +31,11 @@ IMAGE_TOKENS = 1600
 """What a picture takes at most with the models in use; how they count differs."""
 ANCHORS = 4096
 """How many conversations' cuts are remembered; a forgotten one costs a prompt read afresh, nothing else."""
+BETWEEN = "\n\n"
+"""What is put between the things that several said one after another."""
+
+Compose = Callable[[int], tuple[ChatMessage, ...]]
+"""Makes the prompt of what was said from that place of the history on. A later place makes no longer prompt."""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +63,23 @@ def most_tokens(messages: Sequence[ChatMessage]) -> int:
     return sum(len(message.content.encode()) + 16 + IMAGE_TOKENS * len(message.images) for message in messages)
 
 
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was said in a group, as one of its agents reads it: its own words are the assistant's.
+
+    `id` is the message's. The `current` line is a user's, and what the agent is to answer: it is never left out.
+    """
+
+    id: str
+    role: Role
+    text: str
+    current: bool = False
+
+
 class ContextWindow:
-    """Fits conversations into windows, remembering for each where its last cut was."""
+    """Fits conversations into windows, remembering for each agent in each where its last cut was."""
 
     def __init__(self) -> None:
-        self._anchors: OrderedDict[str, str] = OrderedDict()
+        self._anchors: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def fit(
         self,
@@ -79,20 +98,51 @@ class ContextWindow:
         `history_is_full` tells that the conversation goes back further than `history` does; `overhead` is what goes
         out beside the messages, in tokens. CaxtonError `context_too_long` where even the text alone does not fit.
         """
-        start = self._start(conversation_id, history, history_is_full)
+        system, last = _system(agent), ChatMessage(Role.USER, text, images)
+
+        def compose(first: int) -> tuple[ChatMessage, ...]:
+            said = (
+                message
+                for exchange in history[first:]
+                for message in (
+                    ChatMessage(Role.USER, wording(exchange.request)),
+                    ChatMessage(Role.ASSISTANT, exchange.reply.text),
+                )
+            )
+            return (system, *said, last)
+
+        ids = [exchange.reply.id for exchange in history]
         budget = max(1, self._budget(agent, provider) - overhead)
-        given = [
-            (ChatMessage(Role.USER, exchange.request.text), ChatMessage(Role.ASSISTANT, exchange.reply.text))
-            for exchange in history[start:]
-        ]
-        prompt = await self._cut(agent, provider, given, ChatMessage(Role.USER, text, images), budget)
-        start += len(given) - (len(prompt.messages) - 2) // 2
-        if start and start < len(history):
-            self._anchors[conversation_id] = history[start].reply.id
-            self._anchors.move_to_end(conversation_id)
-            if len(self._anchors) > ANCHORS:
-                self._anchors.popitem(last=False)
-        return msgspec.structs.replace(prompt, left_out=start)
+        return await self._anchored(agent, provider, conversation_id, ids, compose, budget, history_is_full)
+
+    async def shared(
+        self,
+        agent: AgentDefinition,
+        provider: Provider,
+        *,
+        conversation_id: str,
+        lines: Sequence[Line],
+        wrap: Callable[[str], str],
+        images: tuple[Image, ...] = (),
+        overhead: int = 0,
+        history_is_full: bool,
+    ) -> Prompt:
+        """The prompt for the current one of the `lines`, which are what was said in a group, oldest first.
+
+        What others said one after another becomes one message, so that roles alternate as every model's template has
+        it; the last of them, what the agent is to answer, is what `wrap` makes of it. Otherwise as `fit`; `left_out`
+        counts lines.
+        """
+        system = _system(agent)
+
+        def compose(first: int) -> tuple[ChatMessage, ...]:
+            kept = [line for place, line in enumerate(lines) if place >= first or line.current]
+            *before, last = _alternating(kept)
+            return (system, *before, ChatMessage(Role.USER, wrap(last.content), images))
+
+        ids = [line.id for line in lines]
+        budget = max(1, self._budget(agent, provider) - overhead)
+        return await self._anchored(agent, provider, conversation_id, ids, compose, budget, history_is_full)
 
     async def given(
         self,
@@ -105,22 +155,44 @@ class ContextWindow:
         overhead: int = 0,
     ) -> Prompt:
         """The prompt for `text` after a conversation that the caller brought along."""
-        exchanges = [(message,) for message in history]
-        last = ChatMessage(Role.USER, text, images)
+        system, last = _system(agent), ChatMessage(Role.USER, text, images)
         budget = max(1, self._budget(agent, provider) - overhead)
-        return await self._cut(agent, provider, exchanges, last, budget)
+        _, prompt = await self._cut(
+            agent, provider, range(len(history) + 1), lambda first: (system, *history[first:], last), budget
+        )
+        return prompt
 
     def room(self, agent: AgentDefinition, provider: Provider, used: int) -> int:
         """Tokens that the window has left for the prompt once so many are in it."""
         return max(0, self._budget(agent, provider) - used)
 
-    def _start(self, conversation_id: str, history: Sequence[Exchange], history_is_full: bool) -> int:
+    async def _anchored(
+        self,
+        agent: AgentDefinition,
+        provider: Provider,
+        conversation_id: str,
+        ids: Sequence[str],
+        compose: Compose,
+        budget: int,
+        history_is_full: bool,
+    ) -> Prompt:
+        """The prompt from the last cut on, or from a new one, which is remembered by the id of what comes after it."""
+        place = agent.name, conversation_id
+        start = self._start(place, ids, history_is_full)
+        first, prompt = await self._cut(agent, provider, range(start, len(ids) + 1), compose, budget)
+        if first and first < len(ids):
+            self._anchors[place] = ids[first]
+            self._anchors.move_to_end(place)
+            if len(self._anchors) > ANCHORS:
+                self._anchors.popitem(last=False)
+        return msgspec.structs.replace(prompt, left_out=first)
+
+    def _start(self, place: tuple[str, str], ids: Sequence[str], history_is_full: bool) -> int:
         """Where to begin: at the last cut while it is within the history, else at the beginning or a new cut."""
-        anchor = self._anchors.get(conversation_id)
-        for index, exchange in enumerate(history):
-            if exchange.reply.id == anchor:
-                return index
-        return len(history) - int(len(history) * STRIDE) if history_is_full else 0
+        anchor = self._anchors.get(place)
+        if anchor is not None and anchor in ids:
+            return ids.index(anchor)
+        return len(ids) - int(len(ids) * STRIDE) if history_is_full else 0
 
     def _budget(self, agent: AgentDefinition, provider: Provider) -> int:
         limits = [agent.conversation.context_window]
@@ -131,39 +203,47 @@ class ContextWindow:
         return max(1, window - min(reserved, window // 2))
 
     async def _cut(
-        self,
-        agent: AgentDefinition,
-        provider: Provider,
-        exchanges: Sequence[tuple[ChatMessage, ...]],
-        last: ChatMessage,
-        budget: int,
-    ) -> Prompt:
-        def prompt(first: int) -> tuple[ChatMessage, ...]:
-            kept = (message for exchange in exchanges[first:] for message in exchange)
-            system = ChatMessage(Role.SYSTEM, agent.system_prompt)
-            return (system, *kept, last)
-
-        whole = prompt(0)
+        self, agent: AgentDefinition, provider: Provider, places: range, compose: Compose, budget: int
+    ) -> tuple[int, Prompt]:
+        """Where to begin, out of `places`, and the prompt from there on: the whole of it where that fits."""
+        whole = compose(places[0])
         if (most := most_tokens(whole)) <= budget:
-            return Prompt(messages=whole, tokens=most)
+            return places[0], Prompt(messages=whole, tokens=most)
         if (tokens := await _count(provider, whole, agent.llm.model)) <= budget:
-            return Prompt(messages=whole, tokens=tokens)
-        # Fewer exchanges never take more tokens: bisect for the most that a cut window may hold.
-        low, first = 1, len(exchanges)
+            return places[0], Prompt(messages=whole, tokens=tokens)
+        # Fewer of them never take more tokens: bisect for the most that a cut window may hold.
+        low, first = min(places[0] + 1, places[-1]), places[-1]
         while low < first:
             middle = (low + first) // 2
-            if await _count(provider, prompt(middle), agent.llm.model) <= budget * STRIDE:
+            if await _count(provider, compose(middle), agent.llm.model) <= budget * STRIDE:
                 first = middle
             else:
                 low = middle + 1
-        shortest = prompt(first)
+        shortest = compose(first)
         tokens = await _count(provider, shortest, agent.llm.model)
         if tokens > budget:
             raise CaxtonError(
                 Code.CONTEXT_TOO_LONG,
                 f"The message and the system prompt take {tokens} tokens; the context window leaves room for {budget}.",
             )
-        return Prompt(messages=shortest, tokens=tokens)
+        return first, Prompt(messages=shortest, tokens=tokens)
+
+
+def _system(agent: AgentDefinition) -> ChatMessage:
+    return ChatMessage(Role.SYSTEM, agent.system_prompt)
+
+
+def _alternating(lines: Sequence[Line]) -> list[ChatMessage]:
+    """The lines as messages of user and assistant in turn, the first and the last of them user's.
+
+    What the agent said before anything that is left is left out, too. Where it has spoken last, it is told once more
+    what it is to answer.
+    """
+    kept = list(dropwhile(lambda line: line.role is Role.ASSISTANT, lines))
+    if kept[-1].role is Role.ASSISTANT:
+        kept += [line for line in kept if line.current]
+    runs = groupby(kept, lambda line: line.role)
+    return [ChatMessage(role, BETWEEN.join(line.text for line in run)) for role, run in runs]
 
 
 async def _count(provider: Provider, messages: tuple[ChatMessage, ...], model: str | None) -> int:

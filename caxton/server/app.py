@@ -7,13 +7,14 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
+from caxton.domain.codec import MSGPACK
 from caxton.domain.errors import CaxtonError
 from caxton.domain.settings import ServerSettings
-from caxton.server.bodies import read_body
+from caxton.server.bodies import read_body, wants_msgpack
 from caxton.server.docs_page import docs_page
 from caxton.server.foreign import ForeignPages, names_of
 from caxton.server.gate import Gate
@@ -23,7 +24,9 @@ from caxton.server.paths import EncodedPaths, path_values
 from caxton.server.problems import Endpoint, answering, no_route, problem_response
 from caxton.server.queries import read_query
 from caxton.server.sse import encode_error_event, event_encoder, event_stream
+from caxton.server.websocket import events_route
 from caxton.service.api.operation import BodyKind, Operation
+from caxton.service.api.posting import Posted
 from caxton.service.api.server import Readiness
 from caxton.service.api.table import OPERATIONS
 
@@ -45,12 +48,13 @@ class Running(Protocol):
 def create_app(caxton: Running, gate: Gate | None = None) -> Starlette:
     """The application that serves a running Caxton. Whoever opened that closes it, and before that the gate."""
     gate = gate or Gate()
-    routes = [
+    routes: list[BaseRoute] = [
         Route(path, answering(_endpoint(operation, caxton, gate)), methods=[operation.method])
         for operation in sorted(OPERATIONS, key=_place)
         for path in (operation.path, *operation.aliases)
     ]
-    pages = [
+    pages: list[BaseRoute] = [
+        events_route(caxton.services["events"], gate),
         Route("/", _to_docs, include_in_schema=False),
         Route("/docs", answering(_docs)),
         Route("/openapi.json", answering(_openapi)),
@@ -91,13 +95,28 @@ def _endpoint(operation: Operation, caxton: Running, gate: Gate) -> Endpoint:
                 arguments["body"] = body
         if operation.permission != PUBLIC:
             gate.check()
-        if operation.streams and "text/event-stream" in request.headers.get("accept", ""):
+        if operation.endless and (seen := request.headers.get("last-event-id")):
+            arguments["after"] = seen
+        if operation.endless or (operation.streams and "text/event-stream" in request.headers.get("accept", "")):
             return await event_stream(request, service.stream(**arguments), encode_event, encode_error_event)
         answer = await carry_out(**arguments)
-        status = 503 if isinstance(answer, Readiness) and not answer.ready else operation.status
+        status = _status(answer, operation.status)
+        if operation.body_kind is BodyKind.FIPA and wants_msgpack(request):
+            return Response(msgspec.msgpack.encode(answer), status_code=status, media_type=MSGPACK)
         return Response(encode(answer), status_code=status, media_type="application/json")
 
     return endpoint
+
+
+def _status(answer: object, usual: int) -> int:
+    """The status of an answer: what is not ready is told so, and what has its replies is not only accepted."""
+    match answer:
+        case Readiness(ready=False):
+            return 503
+        case Posted(replies=[_, *_]):
+            return 200
+        case _:
+            return usual
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -108,7 +127,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
     return response
 
 
-def _worded(request: Request, error: CaxtonError) -> Response:
+def _worded(request: HTTPConnection, error: CaxtonError) -> Response:
     """An error as the clients of a path know it."""
     return openai_error(error) if request.scope["path"].startswith("/v1/") else problem_response(error)
 

@@ -11,7 +11,9 @@ import msgspec
 import tomli_w
 from starlette.requests import Request
 
+from caxton.domain.codec import MSGPACK_NAMES
 from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.trace import read_traceparent
 from caxton.server.misfits import Misfit, misfit
 from caxton.service.api.agents import DefinitionText
 from caxton.service.api.messages import SendMessage
@@ -23,6 +25,8 @@ BINARY = re.compile(
 FORM = "application/x-www-form-urlencoded"
 FORM_FIELD = re.compile(r"(?:text|sender|conversation_id)=")
 BYTE = re.compile(r" \(byte (\d+)\)$")
+TRACEPARENT = "traceparent"
+"""The header of W3C Trace Context."""
 IDEMPOTENCY_KEY = "idempotency-key"
 """The header (draft-ietf-httpapi-idempotency-key-header) that may stand for the field of a message."""
 CARRIAGE_RETURN = re.compile(r"\\(?:r|u000[dD])")
@@ -34,12 +38,16 @@ async def read_body(request: Request, operation: Operation, largest: int, *, req
 
     CaxtonError `media_type_unsupported`, `body_too_large`, `body_malformed` or `body_invalid`.
     """
+    if operation.body_kind is BodyKind.FIPA and media_type(request) in MSGPACK_NAMES:
+        return _with_headers(_unpacked(await _read_bytes(request, largest)), request)
     text = await read_text(request, largest, required=required)
     if not text:
         return None
     match operation.body_kind:
         case BodyKind.DEFINITION:
             return _definition(text)
+        case BodyKind.FIPA:
+            return _with_headers(decode(text, Any), request)
         case BodyKind.MESSAGE:
             return _with_key(_message(text, media_type(request)), request.headers.get(IDEMPOTENCY_KEY))
         case _:
@@ -49,6 +57,12 @@ async def read_body(request: Request, operation: Operation, largest: int, *, req
 def media_type(request: Request) -> str:
     """The declared type of the body, in small letters and without parameters; empty where there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def wants_msgpack(request: Request) -> bool:
+    """Whether MessagePack is among what the client asks for."""
+    asked = request.headers.get("accept", "").lower().split(",")
+    return any(one.partition(";")[0].strip() in MSGPACK_NAMES for one in asked)
 
 
 def decode(text: str, kind: Any) -> Any:
@@ -70,17 +84,7 @@ async def read_text(request: Request, largest: int, *, required: bool = True) ->
     """
     if BINARY.match(declared := media_type(request)):
         raise CaxtonError(Code.MEDIA_TYPE_UNSUPPORTED, f"A body of type {declared!r} is not read here.")
-    coding = request.headers.get("content-encoding", "identity")
-    if coding.lower() != "identity":
-        raise CaxtonError(Code.MEDIA_TYPE_UNSUPPORTED, f"A body packed by {coding!r} is not read here.")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > largest:
-        raise _too_large(largest)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > largest:
-            raise _too_large(largest)
+    body = await _read_bytes(request, largest)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -97,6 +101,43 @@ async def read_text(request: Request, largest: int, *, required: bool = True) ->
     if required:
         raise Misfit(Code.BODY_INVALID, "The body is empty.", hint="See /docs for what belongs into it.")
     return ""
+
+
+async def _read_bytes(request: Request, largest: int) -> bytearray:
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise CaxtonError(Code.MEDIA_TYPE_UNSUPPORTED, f"A body packed by {coding!r} is not read here.")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > largest:
+        raise _too_large(largest)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > largest:
+            raise _too_large(largest)
+    return body
+
+
+def _unpacked(body: bytearray) -> Any:
+    """What MessagePack says; CaxtonError `body_malformed`."""
+    try:
+        return msgspec.msgpack.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
+        raise CaxtonError(Code.BODY_MALFORMED, f"The body is not MessagePack: {error}.") from error
+    except RecursionError as error:
+        raise CaxtonError(Code.BODY_MALFORMED, "The body is nested too deep to be read.") from error
+
+
+def _with_headers(given: Any, request: Request) -> Any:
+    """A message's fields with those that headers stand for."""
+    if not isinstance(given, dict):
+        return given
+    if (header := request.headers.get(IDEMPOTENCY_KEY)) is not None:
+        given["idempotency_key"] = _one_key(given.get("idempotency_key"), header)
+    # A header that is no traceparent is to be treated as if it were not there (W3C Trace Context, §3.3).
+    if (trace := request.headers.get(TRACEPARENT)) and "trace" not in given and read_traceparent(trace):
+        given["trace"] = trace
+    return given
 
 
 def _message(text: str, declared: str) -> SendMessage:
@@ -120,19 +161,24 @@ def _message(text: str, declared: str) -> SendMessage:
 
 
 def _with_key(message: SendMessage, header: str | None) -> SendMessage:
-    """The message with the key of the header, which the draft puts in quotes and most clients do not."""
+    """The message with the key of the header."""
     if header is None:
         return message
+    return msgspec.structs.replace(message, idempotency_key=_one_key(message.idempotency_key, header))
+
+
+def _one_key(given: object, header: str) -> str:
+    """The idempotency key of the header, which the draft puts in quotes and most clients do not."""
     quoted = len(header) > 1 and header[0] == header[-1] == '"'
     key = header[1:-1] if quoted else header
-    if message.idempotency_key not in (None, key):
+    if given not in (None, key):
         raise Misfit(
             Code.BODY_INVALID,
-            f"The body has the idempotency key {message.idempotency_key!r}, the header {key!r}.",
+            f"The body has the idempotency key {given!r}, the header {key!r}.",
             field="idempotency_key",
             hint="Give one of the two.",
         )
-    return msgspec.structs.replace(message, idempotency_key=key)
+    return key
 
 
 def _definition(text: str) -> DefinitionText:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,17 +28,20 @@ class ForeignPages:
     """ASGI middleware. `fail` words the refusal for a path; `names` are those that the server has, None for any."""
 
     def __init__(
-        self, app: ASGIApp, fail: Callable[[Request, CaxtonError], Response], names: Collection[str] | None = None
+        self,
+        app: ASGIApp,
+        fail: Callable[[HTTPConnection, CaxtonError], Response],
+        names: Collection[str] | None = None,
     ) -> None:
         self._app = app
         self._fail = fail
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (error := self._objection(scope)) is None:
+        if scope["type"] == "lifespan" or (error := self._objection(scope)) is None:
             await self._app(scope, receive, send)
             return
-        response = self._fail(Request(scope), error)
+        response = self._fail(HTTPConnection(scope), error)
         await response(scope, receive, send)
 
     def _objection(self, scope: Scope) -> CaxtonError | None:
@@ -49,7 +52,8 @@ class ForeignPages:
                 f"This server is not called {headers['host']!r}.",
                 hint="If a proxy in front of it keeps that name, add it to `allowed_hosts` in `[server]`.",
             )
-        if scope["method"] in SAFE or (page := _foreign_page(headers)) is None:
+        # What a WebSocket says a browser shows to pages of any site; its handshake, which has no method, is not safe.
+        if scope.get("method") in SAFE or (page := _foreign_page(headers)) is None:
             return None
         return CaxtonError(Code.ORIGIN_REFUSED, f"This server takes no requests from web pages of {page}.")
 

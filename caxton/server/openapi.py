@@ -12,6 +12,7 @@ from caxton.server.openai_api import OPENAI_PATHS
 from caxton.server.problems import MEDIA_TYPE, Problem
 from caxton.server.schemas import schemas
 from caxton.service.api.operation import BodyKind, Operation
+from caxton.service.api.posting import Posted
 from caxton.service.api.server import Readiness
 from caxton.service.api.table import OPERATIONS
 
@@ -68,8 +69,11 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
             # A choice of words stands here itself: no component is made of what only a query has.
             inlined = _inlined(field, definitions)
             found.append({"name": name, "in": "query", "required": name in required, "schema": inlined})
-    if operation.body_kind is BodyKind.MESSAGE:
+    if operation.body_kind in (BodyKind.MESSAGE, BodyKind.FIPA):
         key = {"type": ["string", "null"], "default": None, "description": "The same as the body's `idempotency_key`."}
+        if operation.body_kind is BodyKind.FIPA:
+            trace = {"type": "string", "description": "W3C Trace Context; the same as the body's `trace`."}
+            found.append({"name": "traceparent", "in": "header", "required": False, "schema": trace})
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     return found
 
@@ -86,7 +90,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    content = {"application/json": {"schema": schemas()[0][operation.response]}}
+    content = {} if operation.endless else {"application/json": {"schema": schemas()[0][operation.response]}}
     if operation.streams:
         kinds = {**operation.events, "error": Problem}
         content["text/event-stream"] = {
@@ -105,6 +109,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
             "description": "; ".join(f"`{code}`: {CODES[code].title}" for code in same),
             "content": {MEDIA_TYPE: {"schema": schemas()[0][Problem]}},
         }
+    if operation.body_kind is BodyKind.FIPA:
+        content["application/msgpack"] = content["application/json"]
+    if operation.response is Posted:
+        responses["200"] = {"description": "The same, with the replies", "content": content}
     if operation.response is Readiness:
         responses["503"]["content"] |= content
     return responses
@@ -117,6 +125,8 @@ def _contents(operation: Operation) -> dict[str, Any]:
             "application/json": {"schema": {"type": "object", "description": "The same as a JSON object."}},
         }
     contents: dict[str, Any] = {"application/json": {"schema": schemas()[0][operation.body]}}
+    if operation.body_kind is BodyKind.FIPA:
+        contents["application/msgpack"] = contents["application/json"]
     if operation.body_kind is BodyKind.MESSAGE:
         contents["text/plain"] = {"schema": {"type": "string", "description": "The text of the message."}}
     return contents

@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, Code, ConfigurationError, ProviderError
+from caxton.domain.message import Message
+from caxton.domain.misunderstanding import Finding, MessageNotUnderstood
 from caxton.server.paths import nearest_path
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,10 @@ Fail = Callable[[CaxtonError], Response]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """RFC 9457 §3.1, and beyond it the stable `code`, the cause, the next step and the diagnostics of files."""
+    """RFC 9457 §3.1, and beyond it the stable `code`, the cause, the next step and the diagnostics of files.
+
+    What is no message has its `problems`, and the FIPA message that tells them to whoever sent it.
+    """
 
     type: str
     title: str
@@ -33,6 +38,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     why: str = ""
     hint: str = ""
     diagnostics: tuple[Diagnostic, ...] = ()
+    problems: tuple[Finding, ...] = ()
+    not_understood: Message | None = None
 
 
 def problem(error: CaxtonError) -> Problem:
@@ -45,6 +52,8 @@ def problem(error: CaxtonError) -> Problem:
         why=error.why,
         hint=error.hint,
         diagnostics=error.diagnostics if isinstance(error, ConfigurationError) else (),
+        problems=error.findings if isinstance(error, MessageNotUnderstood) else (),
+        not_understood=error.reply if isinstance(error, MessageNotUnderstood) else None,
     )
 
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from caxton.domain.errors import Code
 from caxton.server.misfits import Misfit, misfit, nearest
 from caxton.service.api.operation import Operation
 
 
-def read_query(request: Request, operation: Operation) -> dict[str, Any]:
+def read_query(request: HTTPConnection, operation: Operation) -> dict[str, Any]:
     """The query's fields as keyword arguments, defaults filled in; CaxtonError `parameter_invalid`."""
     known = operation.query.__struct_fields__ if operation.query else ()
     given: dict[str, str] = {}

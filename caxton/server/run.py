@@ -21,6 +21,7 @@ from caxton.server.app import Running, create_app
 from caxton.server.foreign import is_loopback
 from caxton.server.gate import Gate
 from caxton.server.stopping import LAST_WORDS, Stop, StoppableServer
+from caxton.server.websocket import LONGEST_FRAME
 from caxton.wiring import configure_logging, load_server_settings, open_caxton, server_url
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,9 @@ async def serve(settings: ServerSettings, listener: socket.socket, *, stop: Stop
             proxy_headers=False,
             server_header=False,
             lifespan="off",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=LONGEST_FRAME,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=LAST_WORDS,
         )
         log.info("Caxton %s listens on %s", version("caxton"), server_url(settings))

@@ -111,10 +111,18 @@ async def _close(upcoming: asyncio.Future[T | None], events: AsyncGenerator[T]) 
 
 
 def event_encoder(operation: Operation) -> Callable[[object], bytes]:
-    """What writes the events of an operation: `event:` and its name, `data:` and its JSON."""
+    """What writes the events of an operation: `event:` and its name, `data:` and its JSON, `id:` where one goes on."""
     names = {kind: name.encode() for name, kind in operation.events.items()}
     encode = msgspec.json.Encoder().encode
-    return lambda event: b"event: %s\ndata: %s\n\n" % (names[type(event)], encode(event))
+
+    def write(event: object) -> bytes:
+        return b"event: %s\ndata: %s\n\n" % (names[type(event)], encode(event))
+
+    def numbered(event: object) -> bytes:
+        place = getattr(event, "id", None)
+        return b"id: %s\n%s" % (place.encode(), write(event)) if place else write(event)
+
+    return numbered if operation.endless else write
 
 
 def encode_error_event(error: CaxtonError) -> bytes:

@@ -23,6 +23,7 @@ from caxton.service.api.agents import (
 )
 from caxton.service.definitions import Definitions
 from caxton.service.erasing import Eraser
+from caxton.service.requirements import Requirements
 
 
 class AgentService:
@@ -43,6 +44,7 @@ class AgentService:
         self._agents = agents
         self._eraser = Eraser(messages, memory)
         self._providers = providers
+        self._requirements = Requirements(supervisor)
 
     async def list(self) -> AgentList:
         actors = sorted(self._supervisor.all(), key=lambda actor: actor.name)
@@ -77,8 +79,16 @@ class AgentService:
         return self._view(await self._definitions.write(body.toml, name=name, replace=True))
 
     async def delete(self, *, name: str, purge: bool = False) -> AgentDeleted:
+        if purge:
+            self._supervisor.get(name)
+            # Before the agent goes: where the memory is out of reach, it can be asked for again.
+            await self._eraser.memory(name)
         path = await self._definitions.delete(name, forget=purge)
-        erased = await self._eraser.agent(name) if purge else 0
+        erased = 0
+        if purge:
+            # Again, for what it stored meanwhile.
+            await self._eraser.memory(name)
+            erased = await self._eraser.agent(name)
         return AgentDeleted(name=name, file=str(path or ""), messages_erased=erased)
 
     async def start(self, *, name: str) -> AgentView:
@@ -131,4 +141,5 @@ class AgentService:
             definition=actor.loaded.definition,
             activity=actor.activity,
             last_reload=self._definitions.result(actor.name),
+            warnings=self._requirements.warnings(actor),
         )

@@ -1,16 +1,18 @@
 """The operations on messages: the one way to speak to an agent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from caxton.domain.errors import CaxtonError, Code, ErrorReport
+from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import ANONYMOUS, IdSource, default_conversation
-from caxton.domain.message import Durability, Message, Performative
+from caxton.domain.message import Durability, Message, MessageFilter, MessageState, Performative, StoredMessage
+from caxton.domain.misunderstanding import LONGEST_NAME
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.messages import MessageStore
 from caxton.domain.turn import TextDelta, ToolEnded, ToolStarted, TurnEnded, TurnPostponed, TurnStarted, TurnTrace
+from caxton.domain.validation import LARGEST_CONTENT, NEW_CONVERSATION
 from caxton.runtime.images import read_image
 from caxton.runtime.supervisor import Supervisor
 from caxton.runtime.traces import Traces
@@ -25,14 +27,15 @@ from caxton.service.api.messages import (
     ReplyToolResult,
     SendMessage,
 )
-
-NEW_CONVERSATION = "new"
-LONGEST_NAME = 200
-"""Characters that the name of a conversation or of a sender may have, and an idempotency key."""
+from caxton.service.api.posting import Posted
+from caxton.service.posting import Posting
 
 
 class MessageService:
-    """One method an operation of `service.api.messages`, and `stream` for the streamed form of `send`."""
+    """One method an operation of `service.api.messages` and `.posting`, and `stream` for the streamed form of `send`.
+
+    `largest` is how many bytes a content may have as JSON.
+    """
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class MessageService:
         traces: Traces,
         clock: Clock,
         new_id: IdSource,
+        largest: int = LARGEST_CONTENT,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -50,10 +54,11 @@ class MessageService:
         self._traces = traces
         self._clock = clock
         self._new_id = new_id
+        self._posting = Posting(bus=bus, store=store, clock=clock, new_id=new_id, largest=largest)
 
     async def send(self, *, name: str, body: SendMessage) -> Reply:
         """The whole reply. The turn goes on, and its reply is stored, even if the caller stops waiting."""
-        return _reply(await self._bus.ask(self._request(name, body)))
+        return Reply.of(await self._bus.ask(self._request(name, body)))
 
     async def stream(self, *, name: str, body: SendMessage) -> AsyncIterator[ReplyEvent]:
         """The reply as it comes. Raises before the first event what `send` raises before the turn."""
@@ -61,7 +66,7 @@ class MessageService:
         async with self._bus.follow(request.id) as events:
             accepted = await self._bus.send(request)
             if accepted.id != request.id:
-                for told in _told_again(_reply(await self._bus.answer(accepted))):
+                for told in _told_again(Reply.of(await self._bus.answer(accepted))):
                     yield told
                 return
             async for event in events:
@@ -83,17 +88,47 @@ class MessageService:
                             duration=event.duration,
                         )
                     case TurnEnded():
-                        yield _reply(event.reply)
+                        yield Reply.of(event.reply)
                     case TurnPostponed():
                         raise event.error.error()
+
+    async def post(self, *, body: object) -> Posted:
+        """Send a message of any performative to any address; `Posting` says how."""
+        return await self._posting.post(body)
+
+    async def reply(self, *, id: str, wait: float = 0) -> Message:
+        """The reply to a message, once it is there."""
+        return await self._posting.reply(id, wait)
+
+    async def search(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        conversation_id: str | None = None,
+        agent: str | None = None,
+        state: MessageState | None = None,
+        performative: Performative | None = None,
+        sender: str | None = None,
+        since: float | None = None,
+    ) -> MessageList:
+        """The messages that fit all of what is given; none where there is no such agent, or person."""
+        wanted = MessageFilter(
+            agent=agent,
+            conversation_id=conversation_id,
+            state=state,
+            performative=performative,
+            sender=sender,
+            since=since,
+        )
+        return _page(await self._store.search(wanted, limit=limit, before=before), limit)
 
     async def list(
         self, *, name: str, limit: int = 50, before: str | None = None, conversation_id: str | None = None
     ) -> MessageList:
         self._supervisor.get(name)
         stored = await self._store.messages(agent=name, conversation_id=conversation_id, limit=limit, before=before)
-        following = stored[-1].message.id if len(stored) == limit else None
-        return MessageList(messages=[MessageView.of(one) for one in stored], next=following)
+        return _page(stored, limit)
 
     async def show(self, *, id: str) -> MessageView:
         if stored := self._store.find(id):
@@ -138,6 +173,8 @@ class MessageService:
             content=content,
             idempotency_key=body.idempotency_key,
             durability=Durability.STORED if body.history is None else Durability.MEMORY,
+            awaited=True,
+            awaited=True,
         )
 
 
@@ -149,21 +186,9 @@ def _checked(field: str, value: str) -> str:
     return value
 
 
-def _reply(message: Message) -> Reply:
-    """A reply as the caller sees it; the CaxtonError of a failure."""
-    if message.performative is not Performative.INFORM:
-        raise msgspec.convert(message.content["error"], ErrorReport).error()
-    return msgspec.convert(
-        {
-            **message.content,
-            "id": message.id,
-            "in_reply_to": message.in_reply_to,
-            "agent": message.sender,
-            "conversation_id": message.conversation_id,
-            "created_at": message.created_at,
-        },
-        Reply,
-    )
+def _page(stored: Sequence[StoredMessage], limit: int) -> MessageList:
+    following = stored[-1].message.id if len(stored) == limit else None
+    return MessageList(messages=[MessageView.of(one) for one in stored], next=following)
 
 
 def _told_again(reply: Reply) -> tuple[ReplyEvent, ...]:

@@ -3,6 +3,7 @@
 from caxton.domain.agent import MemoryScope
 from caxton.domain.identifiers import default_conversation
 from caxton.domain.memory import MemoryFilter, MemorySpace
+from caxton.domain.ports.conversations import GroupStore
 from caxton.domain.ports.database import Database
 from caxton.domain.ports.memory import Memory
 from caxton.domain.ports.messages import MessageStore
@@ -11,6 +12,9 @@ from caxton.runtime.ledger import Ledger
 from caxton.runtime.summaries import Summaries
 from caxton.runtime.traces import Traces
 from caxton.service.api.people import PersonForgotten, PersonView
+
+MOST_GROUPS = 1000
+"""Groups of a person that are named."""
 
 
 class PeopleService:
@@ -26,6 +30,7 @@ class PeopleService:
         summaries: Summaries,
         traces: Traces,
         database: Database,
+        groups: GroupStore | None = None,
     ) -> None:
         self._store = store
         self._memory = memory
@@ -34,11 +39,17 @@ class PeopleService:
         self._summaries = summaries
         self._traces = traces
         self._database = database
+        self._groups = groups
 
     async def show(self, *, person: str) -> PersonView:
         about = MemoryFilter(spaces=None, subject=person, expired=True)
         memories = [None async for _ in self._memory.export(about)]
-        return PersonView(person=person, memories=len(memories), conversations=await self._store.taken_part(person))
+        return PersonView(
+            person=person,
+            memories=len(memories),
+            conversations=await self._store.taken_part(person),
+            groups=[group.id for group in await self._groups.of(person, limit=MOST_GROUPS)] if self._groups else [],
+        )
 
     async def forget(self, *, person: str) -> PersonForgotten:
         """Erase conversations first, so that nothing is remembered from them again. Repeating it finds the rest.
@@ -46,6 +57,7 @@ class PeopleService:
         `storage_failed` where the file could not be rewritten; everything is erased then, and traces may be in it.
         """
         erased = await self._store.forget(person)
+        departed = await self._groups.forget(person, erased.conversations) if self._groups else None
         self._traces.forget(erased.conversations)
         self._summaries.forget(erased.conversations)
         talks = tuple(MemorySpace(scope=MemoryScope.SESSION, owner=one) for one in erased.conversations)
@@ -61,4 +73,5 @@ class PeopleService:
             messages=erased.messages,
             waiting=erased.waiting,
             uses=uses,
+            participations=departed.participations if departed else 0,
         )

@@ -1,11 +1,11 @@
 """What an agent remembers, as tools: a host without a process, over the memory of this very Caxton.
 
-Each agent has its own memory here, that of scope `agent`, whoever else may use the tools; permissions are those of all
-tools.
+An agent has the same memory here that it recalls from before its turns: that of the `scope` in its `[memory]`.
+Permissions are those of all tools.
 """
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -62,11 +62,20 @@ TOOLS: Mapping[str, tuple[str, dict[str, object], list[str], ToolHints]] = {
 }
 
 
-def memory_kind(memory: Memory) -> HostKind:
+HomeOf: TypeAlias = Callable[[ToolCall], MemorySpace | None]
+"""Where the agent that calls remembers; None where that is a conversation, and the call belongs to none."""
+
+
+def own_memory(call: ToolCall) -> MemorySpace | None:
+    """The space of the agent alone."""
+    return MemorySpace(scope=MemoryScope.AGENT, owner=call.agent) if call.agent else None
+
+
+def memory_kind(memory: Memory, home_of: HomeOf = own_memory) -> HostKind:
     """Makes hosts over that memory."""
 
     def make(settings: McpServerSettings, context: HostContext) -> MemoryHost:
-        return MemoryHost(settings.name, memory)
+        return MemoryHost(settings.name, memory, home_of)
 
     return make
 
@@ -74,9 +83,10 @@ def memory_kind(memory: Memory) -> HostKind:
 class MemoryHost:
     """Implements `ports.tools.ToolHost`. There is nothing to start, to restart or to close."""
 
-    def __init__(self, name: str, memory: Memory) -> None:
+    def __init__(self, name: str, memory: Memory, home_of: HomeOf = own_memory) -> None:
         self._name = name
         self._memory = memory
+        self._home_of = home_of
         self._tools = tuple(
             ToolSchema(
                 name=ToolName(name, tool),
@@ -101,7 +111,8 @@ class MemoryHost:
     async def call(self, call: ToolCall, progress: ProgressListener | None = None) -> ToolResult:
         if call.agent is None:
             return _result(call, "Called by hand this has no memory: use `caxton memory` for that.", failed=True)
-        space = MemorySpace(scope=MemoryScope.AGENT, owner=call.agent)
+        if (space := self._home_of(call)) is None:
+            return _result(call, "This agent remembers within a conversation, and the call is of none.", failed=True)
         try:
             return _result(call, await self._work(call, space))
         except msgspec.ValidationError as error:

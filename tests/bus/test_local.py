@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from support.messages import a_refusal, a_request, an_answer
 
 from caxton.bus.local import LocalBus
+from caxton.domain.bus_settings import BusSettings
+from caxton.domain.delivery import Settle
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Durability, MessageState
 from caxton.domain.turn import TextDelta, TurnEnded, TurnPostponed, TurnStarted
@@ -17,17 +19,29 @@ DEADLINE = 5.0
 class Box:
     """A mailbox that keeps what it is given, and refuses with `refusal`."""
 
+    limit = 1000
+
     def __init__(self) -> None:
         self.refusal = None
         self.got = []
         self.again = []
+        self.not_before = {}
+        self.free = asyncio.Event()
 
-    def admit(self):
+    @property
+    def depth(self):
+        return self.limit if self.refusal else len(self.got)
+
+    def admit(self, message):
         if self.refusal:
             raise self.refusal
 
-    def put(self, message, *, again=False):
+    def put(self, message, *, again=False, not_before=None):
         (self.again if again else self.got).append(message)
+        self.not_before[message.id] = not_before
+
+    async def vacancy(self):
+        await self.free.wait()
 
 
 class SlowStore(MemoryMessageStore):
@@ -38,8 +52,8 @@ class SlowStore(MemoryMessageStore):
         self.storing = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def append(self, message):
-        stored = await super().append(message)
+    async def append(self, messages):
+        stored = await super().append(messages)
         self.storing.set()
         await self.go_on.wait()
         return stored
@@ -52,7 +66,7 @@ def store():
 
 @pytest.fixture
 def bus(store):
-    return LocalBus(store)
+    return LocalBus(store, BusSettings(patience=0.01))
 
 
 @pytest.fixture
@@ -81,7 +95,7 @@ async def asked(bus, box, request):
     """A task that waits for the reply to a request which is in the mailbox by now."""
     task = asyncio.create_task(bus.ask(request))
     async with asyncio.timeout(DEADLINE):
-        while request not in box.got:
+        while request.id not in [message.id for message in box.got]:
             await asyncio.sleep(0)
     return task
 
@@ -91,9 +105,9 @@ class TestSend:
         request = a_request()
         put = box.put
 
-        def checks(message, *, again=False):
+        def checks(message, **how):
             assert store.find(message.id)
-            put(message, again=again)
+            put(message, **how)
 
         box.put = checks
         await bus.send(request)
@@ -109,14 +123,17 @@ class TestSend:
         error = await told(bus.send(a_request(agent="helpre")))
         assert error.code is Code.AGENT_NOT_FOUND
         assert "'helper'" in error.hint
-        assert await store.accepted("helper") == []
+        assert await store.waiting("helper") == 0
 
-    @pytest.mark.parametrize("code", [Code.MAILBOX_FULL, Code.AGENT_NOT_RUNNING])
-    async def test_what_the_mailbox_does_not_admit_is_not_accepted(self, bus, store, box, code):
+    @pytest.mark.parametrize(
+        ("code", "durability"),
+        [(Code.MAILBOX_FULL, Durability.MEMORY), (Code.AGENT_NOT_RUNNING, Durability.STORED)],
+    )
+    async def test_what_the_mailbox_does_not_admit_is_not_accepted(self, bus, store, box, code, durability):
         box.refusal = CaxtonError(code, "on purpose")
-        assert (await told(bus.send(a_request()))).code is code
+        assert (await told(bus.send(a_request(durability=durability)))).code is code
         assert box.got == []
-        assert await store.accepted("helper") == []
+        assert await store.waiting("helper") == 0
 
     async def test_what_the_store_refuses_is_not_delivered(self, bus, store, box):
         async def refuses(message):
@@ -143,7 +160,7 @@ class TestSend:
         bus.unregister("helper")
         store.go_on.set()
         assert (await told(asking)).code is Code.AGENT_NOT_FOUND
-        assert len(await store.accepted("helper")) == 1
+        assert await store.waiting("helper") == 1
         bus.register("helper", box)
         assert await bus.redeliver("helper") == 1
         assert len(box.again) == 1
@@ -156,16 +173,17 @@ class TestSend:
         store.go_on.set()
         assert (await told(asking)).code is Code.AGENT_NOT_RUNNING
         assert box.got == []
-        assert len(await store.accepted("helper")) == 1
+        assert await store.waiting("helper") == 1
 
-    async def test_a_mailbox_filled_meanwhile_takes_what_was_accepted(self, slow):
+    async def test_what_finds_the_mailbox_filled_meanwhile_waits_in_the_store(self, slow):
         bus, store, box = slow
         sending = asyncio.create_task(bus.send(a_request()))
         await store.storing.wait()
         box.refusal = CaxtonError(Code.MAILBOX_FULL, "on purpose")
         store.go_on.set()
         await sending
-        assert len(box.got) == 1
+        assert box.got == []
+        assert await store.waiting("helper") == 1
 
     async def test_a_sender_who_stops_waiting_has_it_delivered_all_the_same(self, slow):
         bus, store, box = slow
@@ -174,6 +192,8 @@ class TestSend:
         sending.cancel()
         await asyncio.wait([sending])
         assert sending.cancelled()
+        store.go_on.set()
+        await bus.finish()
         assert len(box.got) == 1
 
 
@@ -201,11 +221,11 @@ class TestAsk:
         assert await asyncio.gather(*asking) == [answers[request.id] for request in requests]
 
     async def test_a_postponed_request_is_told_and_stays_accepted(self, bus, store, box):
-        request = a_request()
+        request = a_request(awaited=True)
         asking = await asked(bus, box, request)
         bus.postpone(request, CaxtonError(Code.SERVER_STOPPING, "on purpose"))
         assert (await told(asking)).code is Code.SERVER_STOPPING
-        assert [one.message for one in await store.accepted("helper")] == [request]
+        assert [one.message for one in await store.claim("helper", after=0, limit=9)] == [request]
 
     async def test_a_reply_that_nobody_waits_for_any_more_is_stored(self, bus, store, box):
         request = a_request()
@@ -232,7 +252,7 @@ class TestAsk:
         async def refuses(*_):
             raise CaxtonError(Code.STORAGE_FAILED, "on purpose")
 
-        store.settle = refuses
+        store.commit = refuses
         assert (await told(bus.settle(request, MessageState.SETTLED, an_answer(request)))).code is Code.STORAGE_FAILED
         assert not asking.done()
         asking.cancel()
@@ -249,7 +269,7 @@ class TestIdempotencyKey:
     """One message with a key is delivered once, however often it is sent."""
 
     async def test_a_repeat_of_what_was_answered_has_the_reply_at_once(self, bus, box):
-        first = a_request(idempotency_key="k")
+        first = a_request(awaited=True, idempotency_key="k")
         asking = await asked(bus, box, first)
         answer = an_answer(first)
         await bus.settle(first, MessageState.SETTLED, answer)
@@ -265,7 +285,7 @@ class TestIdempotencyKey:
         assert await bus.ask(a_request(idempotency_key="k")) == refusal
 
     async def test_a_repeat_of_what_is_not_answered_yet_waits_with_the_first(self, bus, store, box):
-        first = a_request(idempotency_key="k")
+        first = a_request(awaited=True, idempotency_key="k")
         asking = await asked(bus, box, first)
         repeat = asyncio.create_task(bus.ask(a_request(idempotency_key="k")))
         async with asyncio.timeout(DEADLINE):
@@ -278,13 +298,6 @@ class TestIdempotencyKey:
         assert len(await store.messages(agent="helper", conversation_id=None, limit=9)) == 2
 
     async def test_two_at_once_are_one(self, bus, store, box):
-        append, together = store.append, asyncio.Barrier(2)
-
-        async def late(message):
-            await together.wait()  # neither was stored when the other was looked up
-            return await append(message)
-
-        store.append = late
         requests = [a_request(idempotency_key="k") for _ in range(2)]
         first, second = await asyncio.gather(*(bus.send(request) for request in requests))
         assert first == second
@@ -298,6 +311,7 @@ class TestIdempotencyKey:
         sending.cancel()
         await asyncio.wait([sending])
         store.go_on.set()
+        await bus.finish()
         assert await bus.send(a_request(idempotency_key="k")) == first
         async with asyncio.timeout(DEADLINE):
             while not box.got:
@@ -369,29 +383,29 @@ class TestRedeliver:
     async def test_what_is_accepted_for_that_address_comes_again_in_order(self, bus, store, box):
         mine = [a_request(str(number)) for number in range(5)]
         for request in mine:
-            await store.append(request)
-            await store.append(a_request(agent="other"))
-        await store.settle(mine[2].id, MessageState.SETTLED, an_answer(mine[2]))
+            await store.append([request])
+            await store.append([a_request(agent="other")])
+        await store.commit([Settle(message_id=mine[2].id, state=MessageState.SETTLED, reply=an_answer(mine[2]))])
         assert await bus.redeliver("helper") == 4
         assert [message.text for message in box.again] == ["0", "1", "3", "4"]
 
     async def test_one_answered_while_it_was_looked_for_does_not_come_again(self, bus, store, box):
         request = a_request()
-        await store.append(request)
-        accepted = store.accepted
+        await store.append([request])
+        claim = store.claim
 
-        async def slowly(receiver):
-            found = await accepted(receiver)
-            await store.settle(request.id, MessageState.SETTLED, an_answer(request))
+        async def slowly(receiver, **which):
+            found = await claim(receiver, **which)
+            await store.commit([Settle(message_id=request.id, state=MessageState.SETTLED, reply=an_answer(request))])
             return found
 
-        store.accepted = slowly
-        assert await bus.redeliver("helper") == 0
+        store.claim = slowly
+        await bus.redeliver("helper")
         assert box.again == []
 
     async def test_a_repeated_delivery_is_counted(self, bus, store):
         request = a_request()
-        await store.append(request)
+        await store.append([request])
         assert [await bus.begin(request) for _ in range(3)] == [1, 2, 3]
 
 
@@ -404,7 +418,7 @@ async def test_whatever_becomes_of_requests_each_is_answered_or_still_accepted(f
     bus, boxes = LocalBus(store), {"one": Box(), "two": Box()}
     for name, box in boxes.items():
         bus.register(name, box)
-    requests = [a_request(agent=agent) for agent, _ in fates]
+    requests = [a_request(agent=agent, awaited=True) for agent, _ in fates]
     asking = [await asked(bus, boxes[request.receiver], request) for request in requests]
     for request, (_, fate) in zip(requests, fates, strict=True):
         if fate == "settle":
@@ -419,7 +433,7 @@ async def test_whatever_becomes_of_requests_each_is_answered_or_still_accepted(f
     postponed = [request for request, (_, fate) in zip(requests, fates, strict=True) if fate == "postpone"]
     for name in boxes:
         waiting = [request for request in postponed if request.receiver == name]
-        assert [one.message for one in await store.accepted(name)] == waiting
+        assert [one.message for one in await store.claim(name, after=0, limit=99)] == waiting
     for name, box in boxes.items():
         await bus.redeliver(name)
         assert box.again == [request for request in postponed if request.receiver == name]

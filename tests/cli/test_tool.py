@@ -66,7 +66,15 @@ def sent(raw) -> tuple[str, dict]:
 
 def test_the_list_has_a_line_a_tool(caxton):
     lines = caxton.out("tool", "list").splitlines()
-    assert [line.split()[0] for line in lines] == ["TOOL", "memory.remember", "memory.recall", "memory.forget"]
+    assert [line.split()[0] for line in lines] == [
+        "TOOL",
+        "memory.remember",
+        "memory.recall",
+        "memory.forget",
+        "messaging.ask",
+        "messaging.send",
+        "messaging.find",
+    ]
     names = [tool["name"] for tool in caxton.json("tool", "list", "--server", "memory")["tools"]]
     assert names == ["memory.remember", "memory.recall", "memory.forget"]
     assert "There is no tool server 'absent'." in caxton.err("tool", "list", "--server", "absent", fails=1)

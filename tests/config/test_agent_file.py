@@ -44,6 +44,7 @@ BROKEN = {
     "a key of the top in a table": HEAD + "[llm]\ntags = []\n^^^^ unknown_key: belongs at the top of the file\n",
     "a key of another table": HEAD + "[llm]\nmax_turns = 3\n^^^^^^^^^ unknown_key: belongs in [conversation].\n",
     "a name in capitals": "name = \"My Agent\"\n       ^^^^^^^^^^ invalid_value: Try 'my-agent'.\n" + REST,
+    "a name that is everybody's": 'name = "all"\n       ^^^^^ invalid_value: addressed to every agent\n' + REST,
     "a name too short": "name = \"ab\"\n       ^^^^ invalid_value: 'ab' is not a name: 3 to 64\n" + REST,
     "a name too long": f"name = \"{'a' * 65}\"\n       {'^' * 67} invalid_value: Try '{'a' * 64}'.\n" + REST,
     "a name with two hyphens": "name = \"a--b\"\n       ^^^^^^ invalid_value: Try 'a-b'.\n" + REST,
@@ -300,7 +301,7 @@ class TestDefinition:
         assert "(and 2 more)" in failure.value.message
 
     def test_warnings_stand_beside_errors_in_the_order_of_the_text(self):
-        text = HEAD + "requires = ['search']\nversion = 1\n[resources]\nmemory = '1GB'\n"
+        text = HEAD + "user_prompt_template = 'Hello.'\nversion = 1\n[resources]\nmemory = '1GB'\n"
         problems = diagnose(Source(path="a.toml", text=text), providers=PROVIDERS)
         assert [(one.line, one.is_error) for one in problems] == [(3, False), (4, True), (6, False)]
 

@@ -5,6 +5,9 @@ from support.marked import assert_told, read_marked
 
 from caxton.config.agent_file import diagnose, load_definition
 from caxton.domain.agent import Source
+from caxton.domain.capability import Capability, CapabilityName
+from caxton.domain.completion import ModelInfo
+from caxton.domain.errors import ConfigurationError
 
 HEAD = 'name = "helper"\nsystem_prompt = "You help."\n'
 TEMPLATES = {
@@ -46,7 +49,6 @@ TEMPLATES = {
     + "user_prompt_template = 5\n                       ^ wrong_type: text in quotes\n",
 }
 IDLE = {
-    "requires": HEAD + "requires = ['search']\n^^^^^^^^ no_effect_yet\n",
     "memory of tools": HEAD + "[resources]\nmemory = '1GB'\n^^^^^^ no_effect_yet\n",
 }
 
@@ -55,6 +57,64 @@ IDLE = {
 def test_what_is_wrong_in_a_template_is_shown_at_its_place(marked):
     text, marks = read_marked(marked)
     assert_told(diagnose(Source(path="a.toml", text=text), providers=["local"]), marks)
+
+
+PAINTER = HEAD + "capabilities = ['charts:v2', 'maps']\n"
+DETAILS = {
+    "details of what it does not offer": PAINTER
+    + "[capability_details.films]\n                    ^^^^^ invalid_value: 'films' is not one of the agent's 'cap\n",
+    "details of another version": PAINTER
+    + "[capability_details.'charts:v1']\n                    ^^^^^^^^^^^ invalid_value: Did you mean 'charts:v2'?\n",
+    "details of an agent that offers nothing": HEAD
+    + "[capability_details.maps]\n                    ^^^^ invalid_value: Add it there, before any [table].\n",
+    "an unknown key of details": PAINTER
+    + "[capability_details.maps]\ndescripton = 'x'\n^^^^^^^^^^ unknown_key: Did you mean 'description'?\n",
+    "details that are text": PAINTER
+    + "capability_details.maps = 'x'\n                          ^^^ wrong_type: has to be a table\n",
+    "details that are no table at all": PAINTER
+    + "capability_details = 5\n                     ^ wrong_type: a table\n",
+    "details of capabilities that are no list": HEAD
+    + "capabilities = 'maps'\n               ^^^^^^ wrong_type: Put it in brackets\n[capability_details.maps]\n",
+    "a schema that is none": PAINTER
+    + "[capability_details.maps.input]\ntype = 'objekt'\n       ^^^^^^^^ invalid_value: no JSON schema: 'objekt'\n",
+    "a schema that is text": PAINTER
+    + "[capability_details.maps]\noutput = 'text'\n         ^^^^^^ wrong_type: has to be a table\n",
+    "a schema with a pattern that is none": PAINTER
+    + "[capability_details.maps.output]\npattern = '['\n          ^^^ invalid_value: '[' is not a 'regex'\n",
+    "a reference out of the schema": PAINTER
+    + "[capability_details.maps]\n"
+    + "input = {items = {'$ref' = 'http://x/y'}}\n"
+    + "                           ^^^^^^^^^^^^ invalid_value: a schema elsewhere is not fetched\n",
+    "a reference to nothing": PAINTER
+    + "[capability_details.maps]\ninput = {anyOf = [{}, {'$ref' = '#/$defs/row'}]}\n"
+    + "                                ^^^^^^^^^^^^^ invalid_value: nothing in the schema is '#/$defs/row'\n",
+}
+
+
+@pytest.mark.parametrize("marked", DETAILS.values(), ids=DETAILS.keys())
+def test_what_is_wrong_in_the_details_of_a_capability_is_shown_at_its_place(marked):
+    text, marks = read_marked(marked)
+    assert_told(diagnose(Source(path="a.toml", text=text), providers=["local"]), marks)
+
+
+def test_details_of_capabilities_reach_the_definition():
+    rows = "{type = 'object', properties = {rows = {'$ref' = '#/$defs/rows'}}, '$defs' = {rows = {type = 'array'}}}"
+    text = f"{PAINTER}[capability_details.'charts:v2']\ndescription = 'Draws.'\ninput = {rows}\n"
+    definition = load_definition(Source(path="a.toml", text=text), providers=["local"]).definition
+    charts, maps = definition.offers
+    assert (str(charts.name), charts.name.version, charts.description) == ("charts:v2", 2, "Draws.")
+    assert charts.input["$defs"] == {"rows": {"type": "array"}}
+    assert charts.output is None
+    assert maps == Capability(name=CapabilityName("maps"))
+
+
+def test_a_model_that_cannot_answer_in_a_schema_cannot_have_one_in_its_capabilities():
+    text = f"{PAINTER}[capability_details.maps]\noutput = {{}}\n"
+    source = Source(path="a.toml", text=text)
+    with pytest.raises(ConfigurationError, match=r"'capability_details\.maps\.output' needs"):
+        load_definition(
+            source, providers=["local"], describe=lambda provider, model: ModelInfo(name="small", json_schema=False)
+        )
 
 
 @pytest.mark.parametrize("marked", IDLE.values(), ids=IDLE.keys())

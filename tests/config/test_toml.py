@@ -132,7 +132,7 @@ def test_a_line_that_is_repeated_is_found_again_or_not_noticed(data):
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=50)
 NAME = st.from_regex(r"[a-z0-9]{3,10}(-[a-z0-9]{1,10}){0,3}", fullmatch=True)
-WORD = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*(:v[1-9][0-9]*)?", fullmatch=True)
+WORD = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*(:v[1-9][0-9]{0,8})?", fullmatch=True)
 DEFINITIONS = st.builds(
     AgentDefinition,
     name=NAME,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.messages import a_refusal, a_request, accepted, an_answer, texts
+from support.stores import accepted_for, add, settle
 
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.domain.errors import CaxtonError, Code
@@ -28,8 +29,8 @@ async def exchange(store: MessageStore, text: str = "Hello", **fields: str) -> E
     """A request stored and settled with an inform that repeats it."""
     request = a_request(text, **fields)
     reply = an_answer(request, f"re: {text}")
-    await store.append(request)
-    await store.settle(request.id, MessageState.SETTLED, reply)
+    await add(store, request)
+    await settle(store, request.id, MessageState.SETTLED, reply)
     return Exchange(request, reply)
 
 
@@ -55,7 +56,7 @@ class TestAppend:
             trace="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             durability=Durability.STORED,
         )
-        await store.append(message)
+        await add(store, message)
         assert store.find("m1") == accepted(message)
 
     async def test_a_message_that_is_not_there_is_not_found(self, store):
@@ -63,28 +64,28 @@ class TestAppend:
 
     async def test_a_second_message_with_the_same_id_changes_nothing(self, store):
         first = a_request("first", id="m1")
-        await store.append(first)
-        await store.append(a_request("second", id="m1", agent="other", conversation_id="another"))
+        await add(store, first)
+        await add(store, a_request("second", id="m1", agent="other", conversation_id="another"))
         assert store.find("m1") == accepted(first)
         assert store.conversation("user:helper").messages == 1
         assert store.conversation("another") is None
 
     async def test_a_settled_message_stays_settled_when_it_is_appended_again(self, store):
         done = await exchange(store)
-        await store.append(done.request)
+        await add(store, done.request)
         assert store.find(done.request.id).state is MessageState.SETTLED
-        assert await store.accepted("helper") == []
+        assert await accepted_for(store, "helper") == []
 
     async def test_a_message_is_returned_as_it_was_stored(self, store):
         message = a_request(idempotency_key="k")
-        assert await store.append(message) == message
-        assert await store.append(message) == message
+        assert await add(store, message) == message
+        assert await add(store, message) == message
 
     async def test_a_second_message_with_the_same_key_is_not_stored_and_the_first_returned(self, store):
         first, second = a_request("first", idempotency_key="k"), a_request("second", idempotency_key="k")
         assert store.keyed(receiver="helper", sender="user", key="k") is None
-        await store.append(first)
-        assert await store.append(second) == first
+        await add(store, first)
+        assert await add(store, second) == first
         assert store.keyed(receiver="helper", sender="user", key="k") == first
         assert store.find(second.id) is None
         assert store.conversation("user:helper").messages == 1
@@ -99,26 +100,28 @@ class TestAppend:
             a_request(),
         ]
         for message in messages:
-            assert await store.append(message) == message
-        assert len(await store.accepted("helper") + await store.accepted("other")) == len(messages)
+            assert await add(store, message) == message
+        assert len(await accepted_for(store, "helper") + await accepted_for(store, "other")) == len(messages)
 
     async def test_of_many_at_once_with_one_key_one_is_stored(self, store):
         messages = [a_request(str(number), idempotency_key="k") for number in range(50)]
-        stored = await asyncio.gather(*(store.append(message) for message in messages))
+        stored = await asyncio.gather(*(add(store, message) for message in messages))
         assert (
-            {one.id for one in stored} == {one.message.id for one in await store.accepted("helper")} == {messages[0].id}
+            {one.id for one in stored}
+            == {one.message.id for one in await accepted_for(store, "helper")}
+            == {messages[0].id}
         )
 
     async def test_a_key_is_free_again_once_its_message_is_erased(self, store):
         first, second = a_request("first", idempotency_key="k"), a_request("second", idempotency_key="k")
-        await store.append(first)
-        await store.settle(first.id, MessageState.SETTLED, an_answer(first))
+        await add(store, first)
+        await settle(store, first.id, MessageState.SETTLED, an_answer(first))
         await store.erase(conversation_id="user:helper")
-        assert await store.append(second) == second
+        assert await add(store, second) == second
 
     async def test_many_at_once_are_all_stored_and_counted(self, store):
         messages = [a_request(str(number), conversation_id=f"c{number % 7}") for number in range(210)]
-        await asyncio.gather(*(store.append(message) for message in messages))
+        await asyncio.gather(*(add(store, message) for message in messages))
         assert all(store.find(message.id) == accepted(message) for message in messages)
         assert [store.conversation(f"c{number}").messages for number in range(7)] == [30] * 7
 
@@ -141,8 +144,8 @@ class TestAppend:
         name = text[:200]
         request = a_request(text, id=f"m{name}", agent=f"helper{name}", conversation_id=f"c{name}")
         reply = an_answer(request, text)
-        await store.append(request)
-        await store.settle(request.id, MessageState.SETTLED, reply)
+        await add(store, request)
+        await settle(store, request.id, MessageState.SETTLED, reply)
         assert store.find(request.id).message == request
         assert store.history(f"c{name}", f"helper{name}", 1) == [Exchange(request, reply)]
         assert store.conversation(f"c{name}").agent == f"helper{name}"
@@ -152,9 +155,9 @@ class TestAppend:
 class TestBegin:
     async def test_it_counts_deliveries(self, store):
         message = a_request()
-        await store.append(message)
+        await add(store, message)
         assert [await store.begin(message.id) for _ in range(3)] == [1, 2, 3]
-        assert await store.accepted("helper") == [accepted(message, attempts=3)]
+        assert await accepted_for(store, "helper") == [accepted(message, attempts=3)]
 
     async def test_there_is_nothing_to_begin_where_nothing_is_stored(self, store):
         with pytest.raises(CaxtonError) as failure:
@@ -168,24 +171,24 @@ class TestSettle:
     async def test_it_stores_the_end_and_the_reply(self, store, state):
         request = a_request()
         reply = an_answer(request)
-        await store.append(request)
+        await add(store, request)
         assert store.reply_to(request.id) is None
-        await store.settle(request.id, state, reply)
+        await settle(store, request.id, state, reply)
         assert store.find(request.id).state is state
         assert store.find(reply.id).state is MessageState.SETTLED
         assert store.reply_to(request.id) == reply
 
     async def test_it_needs_no_reply(self, store):
         request = a_request()
-        await store.append(request)
-        await store.settle(request.id, MessageState.FAILED, None)
+        await add(store, request)
+        await settle(store, request.id, MessageState.FAILED, None)
         assert store.find(request.id).state is MessageState.FAILED
         assert store.reply_to(request.id) is None
 
     async def test_the_first_end_is_the_one_that_counts(self, store):
         done = await exchange(store)
         late = a_refusal(done.request)
-        await store.settle(done.request.id, MessageState.FAILED, late)
+        await settle(store, done.request.id, MessageState.FAILED, late)
         assert store.find(done.request.id).state is MessageState.SETTLED
         assert store.reply_to(done.request.id) == done.reply
         assert store.find(late.id) is None
@@ -193,16 +196,16 @@ class TestSettle:
 
     async def test_of_ends_at_once_one_counts(self, store):
         request = a_request()
-        await store.append(request)
+        await add(store, request)
         replies = [an_answer(request, str(number)) for number in range(20)]
-        await asyncio.gather(*(store.settle(request.id, MessageState.SETTLED, reply) for reply in replies))
+        await asyncio.gather(*(settle(store, request.id, MessageState.SETTLED, reply) for reply in replies))
         assert sum(store.find(reply.id) is not None for reply in replies) == 1
         assert store.conversation("user:helper").messages == 2
 
     async def test_what_is_not_stored_gets_no_reply(self, store):
         request = a_request()
         reply = an_answer(request)
-        await store.settle(request.id, MessageState.SETTLED, reply)
+        await settle(store, request.id, MessageState.SETTLED, reply)
         assert store.find(reply.id) is None
         assert store.conversation("user:helper") is None
 
@@ -211,18 +214,18 @@ class TestAccepted:
     async def test_it_is_what_is_not_settled_oldest_first(self, store):
         waiting = [a_request(text) for text in ("one", "two", "three", "four")]
         for message in waiting:
-            await store.append(message)
+            await add(store, message)
             await exchange(store)
-        await store.settle(waiting[1].id, MessageState.SETTLED, an_answer(waiting[1]))
-        await store.settle(waiting[2].id, MessageState.FAILED, a_refusal(waiting[2]))
-        assert texts(await store.accepted("helper")) == ["one", "four"]
-        await store.append(a_request("five", agent="other"))
-        assert texts(await store.accepted("helper")) == ["one", "four"]
-        assert texts(await store.accepted("other")) == ["five"]
-        assert await store.accepted("nobody") == []
+        await settle(store, waiting[1].id, MessageState.SETTLED, an_answer(waiting[1]))
+        await settle(store, waiting[2].id, MessageState.FAILED, a_refusal(waiting[2]))
+        assert texts(await accepted_for(store, "helper")) == ["one", "four"]
+        await add(store, a_request("five", agent="other"))
+        assert texts(await accepted_for(store, "helper")) == ["one", "four"]
+        assert texts(await accepted_for(store, "other")) == ["five"]
+        assert await accepted_for(store, "nobody") == []
 
     async def test_a_new_store_has_nothing_waiting(self, store):
-        assert await store.accepted("helper") == []
+        assert await accepted_for(store, "helper") == []
 
 
 class TestHistory:
@@ -235,18 +238,18 @@ class TestHistory:
     async def test_the_order_is_that_of_the_answers(self, store):
         first, second = a_request("first"), a_request("second")
         for request in (first, second):
-            await store.append(request)
+            await add(store, request)
         for request in (second, first):
-            await store.settle(request.id, MessageState.SETTLED, an_answer(request))
+            await settle(store, request.id, MessageState.SETTLED, an_answer(request))
         assert [turn.request.text for turn in store.history("user:helper", "helper", 9)] == ["second", "first"]
 
     async def test_what_failed_or_waits_was_never_said(self, store):
         said = [await exchange(store, "before")]
         failed, silent, waiting = a_request("failed"), a_request("silent"), a_request("waiting")
         for request in (failed, silent, waiting):
-            await store.append(request)
-        await store.settle(failed.id, MessageState.FAILED, a_refusal(failed))
-        await store.settle(silent.id, MessageState.SETTLED, None)
+            await add(store, request)
+        await settle(store, failed.id, MessageState.FAILED, a_refusal(failed))
+        await settle(store, silent.id, MessageState.SETTLED, None)
         said.append(await exchange(store, "after"))
         assert store.history("user:helper", "helper", 9) == said
 
@@ -265,7 +268,7 @@ class TestMessages:
         await exchange(store, "a", agent="helper", conversation_id="one")
         await exchange(store, "b", agent="helper", conversation_id="two")
         await exchange(store, "c", agent="other", conversation_id="one")
-        await store.append(a_request("d", agent="helper", conversation_id="one"))
+        await add(store, a_request("d", agent="helper", conversation_id="one"))
 
         async def listed(agent: str | None = None, conversation_id: str | None = None) -> list[str]:
             return texts(await store.messages(agent=agent, conversation_id=conversation_id, limit=50))
@@ -326,7 +329,7 @@ class TestConversations:
 
     async def test_the_order_does_not_depend_on_the_clock(self, store):
         for conversation, at in (("a", 5.0), ("b", 5.0), ("c", 4.0)):
-            await store.append(a_request(conversation_id=conversation, created_at=at))
+            await add(store, a_request(conversation_id=conversation, created_at=at))
         assert [one.id for one in await store.conversations(agent=None, limit=9)] == ["c", "b", "a"]
 
 
@@ -345,12 +348,12 @@ class TestErase:
     async def test_what_waits_for_delivery_stays_and_is_still_answered(self, store):
         await exchange(store, "old")
         waiting = a_request("waiting")
-        await store.append(waiting)
+        await add(store, waiting)
         assert await store.erase(conversation_id="user:helper") == 2
-        assert await store.accepted("helper") == [accepted(waiting)]
+        assert await accepted_for(store, "helper") == [accepted(waiting)]
         assert store.conversation("user:helper").messages == 1
         reply = an_answer(waiting)
-        await store.settle(waiting.id, MessageState.SETTLED, reply)
+        await settle(store, waiting.id, MessageState.SETTLED, reply)
         assert store.history("user:helper", "helper", 9) == [Exchange(waiting, reply)]
         assert store.conversation("user:helper").messages == 2
 
@@ -368,7 +371,7 @@ class TestErase:
 
     async def test_a_talk_that_loses_its_end_goes_back_to_where_the_rest_of_it_belongs(self, store):
         waiting = a_request(conversation_id="old")
-        await store.append(waiting)
+        await add(store, waiting)
         await exchange(store, conversation_id="middle")
         await exchange(store, conversation_id="old")
         await store.erase(conversation_id="old")
@@ -463,12 +466,12 @@ class TestPeople:
 
     async def test_what_waits_for_its_reply_goes_too_and_the_reply_is_not_kept(self, store):
         request = a_request("Hello", sender="zoe", idempotency_key="k")
-        await store.append(request)
+        await add(store, request)
         erased = await store.forget("zoe")
         assert (erased.messages, erased.waiting) == (1, 1)
-        await store.settle(request.id, MessageState.SETTLED, an_answer(request))
+        await settle(store, request.id, MessageState.SETTLED, an_answer(request))
         assert store.reply_to(request.id) is None
-        assert await store.accepted("helper") == []
+        assert await accepted_for(store, "helper") == []
         assert store.keyed(receiver="helper", sender="zoe", key="k") is None
 
     @pytest.mark.parametrize("name", ["Zoë 👋", "'; DROP TABLE messages; --", '"quoted"', "a%", ""])

@@ -13,9 +13,9 @@ from caxton.domain.identifiers import IdSource
 from caxton.domain.memory import MemoryFilter, MemoryQuery, MemorySpace, NewMemory, SearchMode
 from caxton.domain.settings import MemorySettings
 from caxton.memory.backends import BACKENDS, open_memory
-from caxton.memory.points import asked, tokens
 from caxton.memory.qdrant import open_qdrant_memory
 from caxton.memory.sqlite import open_sqlite_memory
+from caxton.memory.tokens import asked, tokens
 from caxton.storage.database import open_database
 from caxton.testing.clock import FakeClock
 from caxton.testing.embedder import WordEmbedder

@@ -10,12 +10,15 @@ import pytest
 
 from caxton.bus.local import LocalBus
 from caxton.domain.agent import AgentDefinition, LoadedDefinition, ResourceLimits, Source
+from caxton.domain.bus_settings import BusSettings
 from caxton.domain.completion import Completion, CompletionRequest, Delta
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Message, Performative
+from caxton.runtime.acts import Acts
 from caxton.runtime.ledger import Ledger
 from caxton.runtime.models import LanguageModels
+from caxton.runtime.subscriptions import Subscriptions
 from caxton.runtime.summaries import open_summaries
 from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
@@ -82,6 +85,8 @@ def a_definition(name: str = "helper", **fields: Any) -> LoadedDefinition:
 class Stage(SimpleNamespace):
     """Everything a test of the runtime touches."""
 
+    bus_settings = BusSettings(patience=0.01)
+
     def request(self, text: str, to: str = "helper", conversation: str = "user:helper", **fields: Any) -> Message:
         return Message(
             id=self.new_id(),
@@ -101,7 +106,7 @@ class Stage(SimpleNamespace):
     @asynccontextmanager
     async def opened(self, drain_timeout: float = 5.0) -> AsyncIterator[Supervisor]:
         """A supervisor on this stage; opening a second one is what a restart of the server is."""
-        self.bus = LocalBus(self.messages)
+        self.bus = LocalBus(self.messages, self.bus_settings, clock=self.clock)
         ledger = Ledger(self.usage, self.prices, self.clock)
         self.models = LanguageModels(
             providers=self.providers, settings=self.settings, ledger=ledger, clock=self.clock, backoff=0.0
@@ -119,9 +124,11 @@ class Stage(SimpleNamespace):
                 memory=self.memory,
                 **shared,
             )
+            subscriptions = Subscriptions(bus=self.bus, clock=self.clock, new_id=self.new_id)
             async with open_supervisor(
                 bus=self.bus,
-                turns=turns,
+                acts=Acts(turns=turns, subscriptions=subscriptions, clock=self.clock, new_id=self.new_id),
+                subscriptions=subscriptions,
                 agents=self.agents,
                 new_id=self.new_id,
                 drain_timeout=drain_timeout,

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from caxton.domain.agent import DesiredState
+from caxton.domain.bus_settings import BusSettings
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import AgentState, Trigger
 from caxton.domain.message import Durability, MessageState, Performative
@@ -207,39 +208,42 @@ async def test_what_a_stopping_server_cuts_off_is_answered_by_the_next(stage):
 
 async def test_a_message_that_no_server_lived_to_finish_is_given_up(stage):
     request = stage.request("poison")
-    await stage.messages.append(request)
+    await stage.messages.append([request])
     for _ in range(actor_module.MAX_ATTEMPTS):
         await stage.messages.begin(request.id)
     async with stage.opened() as supervisor:
         await supervisor.apply(stage.a_definition())
         await until(lambda: supervisor.get("helper").activity.failures == 1)
-    assert stage.messages.find(request.id).state is MessageState.FAILED
+    assert stage.messages.find(request.id).state is MessageState.DEAD
+    assert stage.messages.dead_letter(request.id).error.code is Code.DELIVERY_EXHAUSTED
     assert stage.messages.reply_to(request.id).content["error"]["code"] == Code.DELIVERY_EXHAUSTED
     assert not stage.model.requests
 
 
-async def test_a_full_mailbox_takes_no_more(running, monkeypatch):
-    monkeypatch.setattr(actor_module, "MAILBOX", 2)
+async def test_a_full_mailbox_leaves_messages_in_the_store_and_takes_them_up_in_their_order(stage):
+    stage.bus_settings = BusSettings(mailbox=2)
     gate = Gate()
-    running.model.answer = gate
-    asked = [asyncio.create_task(running.ask(str(n))) for n in range(2)]
-    await until(lambda: running.supervisor.get("helper").activity.waiting == 1)
-    with pytest.raises(CaxtonError, match="2 messages waiting") as raised:
-        await running.ask("third")
-    assert raised.value.code is Code.MAILBOX_FULL
-    gate.open.set()
-    await asyncio.gather(*asked)
-    assert (await running.ask("fourth")).text == "re: fourth"
+    stage.model.answer = gate
+    async with stage.opened() as supervisor:
+        stage.supervisor = supervisor
+        helper = await supervisor.apply(stage.a_definition())
+        asked = [asyncio.create_task(stage.ask(str(number))) for number in range(9)]
+        await until(lambda: stage.messages.last() == 9)
+        assert helper.depth == 2
+        gate.open.set()
+        replies = await asyncio.gather(*asked)
+    assert [reply.text for reply in replies] == [f"re: {number}" for number in range(9)]
+    assert [request.messages[-1].content for request in stage.model.requests] == [str(number) for number in range(9)]
 
 
 async def test_a_store_that_cannot_settle_fails_the_wait_and_keeps_the_message(running):
     async def full(*arguments):
         raise CaxtonError(Code.STORAGE_FAILED, "The disk is full.")
 
-    running.messages.settle = full
+    running.messages.commit = full
     with pytest.raises(CaxtonError, match="disk is full"):
         await running.ask("hello")
-    assert [stored.message.text for stored in await running.messages.accepted("helper")] == ["hello"]
+    assert [one.message.text for one in await running.messages.claim("helper", after=0, limit=9)] == ["hello"]
     helper = running.supervisor.get("helper")
     assert helper.state is AgentState.RUNNING
     assert helper.activity.last_error.code is Code.STORAGE_FAILED

@@ -128,7 +128,7 @@ async def test_a_stream_that_ends_without_a_completion_is_malformed(running):
             yield Completion(text="", model="")
 
     running.providers.made["answers"] = Torn()
-    request = running.request("hello")
+    request = running.request("hello", awaited=True)
     async with asyncio.timeout(5), running.bus.follow(request.id) as events:
         await running.bus.send(request)
         *_, last = [event async for event in events]
@@ -211,7 +211,7 @@ async def test_an_answer_that_began_is_not_begun_anew_by_another_provider(runnin
         raise ProviderError(Code.PROVIDER_UNAVAILABLE, "Gone.")
 
     running.model.stream = stream
-    request = running.request("hello")
+    request = running.request("hello", awaited=True)
     async with asyncio.timeout(5), running.bus.follow(request.id) as events:
         await running.bus.send(request)
         seen = [event async for event in events]

@@ -10,7 +10,7 @@ from caxton.domain.agent import AgentDefinition, ConversationOptions, LlmOptions
 from caxton.domain.completion import ChatMessage, Completion, ModelInfo, Role
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Exchange, Message, Performative
-from caxton.runtime.window import ASSUMED_CONTEXT, ContextWindow, estimate_tokens, most_tokens
+from caxton.runtime.window import ASSUMED_CONTEXT, ContextWindow, Line, estimate_tokens, most_tokens
 
 
 class WordCounter:
@@ -153,3 +153,91 @@ async def test_whatever_the_sizes_the_prompt_fits_or_is_refused(turns, words, le
     roles = [message.role for message in prompt.messages]
     assert roles[:1] == [Role.SYSTEM]
     assert roles[1::2] == [Role.USER] * len(roles[1::2])
+
+
+def a_round_table(turns, *, own=True, words=10):
+    """What was said in a group: each turn by a person, by the agent itself if `own`, and by another one."""
+
+    def line(number, who):
+        text = " ".join([f"{who}{number}:", *["filling"] * (words - 1)])
+        return Line(id=f"{who}-{number:04}", role=Role.ASSISTANT if who == "own" else Role.USER, text=text)
+
+    speakers = ("ada", "own", "other") if own else ("ada", "other")
+    return [line(number, who) for number in range(turns) for who in speakers]
+
+
+NOW = Line(id="now", role=Role.USER, text="ada: And now?", current=True)
+
+
+async def share(window, provider, lines, *, agent=None, full=False, wrap=lambda text: text):
+    agent = agent or an_agent()
+    return await window.shared(agent, provider, conversation_id="c", lines=lines, wrap=wrap, history_is_full=full)
+
+
+async def test_what_others_say_in_a_row_is_one_message_and_roles_alternate():
+    prompt = await share(ContextWindow(), WordCounter(context_length=10_000), [*a_round_table(2, words=1), NOW])
+    assert [(message.role, message.content) for message in prompt.messages[1:]] == [
+        (Role.USER, "ada0:"),
+        (Role.ASSISTANT, "own0:"),
+        (Role.USER, "other0:\n\nada1:"),
+        (Role.ASSISTANT, "own1:"),
+        (Role.USER, "other1:\n\nada: And now?"),
+    ]
+
+
+async def test_who_has_spoken_last_is_told_once_more_what_to_answer():
+    lines = [NOW, Line(id="x", role=Role.ASSISTANT, text="I have said it")]
+    prompt = await share(ContextWindow(), WordCounter(context_length=10_000), lines)
+    assert [message.content for message in prompt.messages[1:]] == ["ada: And now?", "I have said it", "ada: And now?"]
+
+
+async def test_the_last_message_is_wrapped_and_no_other():
+    provider = WordCounter(context_length=10_000)
+    prompt = await share(ContextWindow(), provider, [*a_round_table(1, words=1), NOW], wrap=lambda text: f"<{text}>")
+    assert [message.content for message in prompt.messages[1:]] == ["ada0:", "own0:", "<other0:\n\nada: And now?>"]
+
+
+async def test_a_long_group_talk_loses_its_oldest_lines_but_never_the_current_one():
+    provider = WordCounter(context_length=200)
+    # To a newcomer all that was said is one message: it is cut all the same.
+    lines = [NOW, *a_round_table(40, own=False)]
+    prompt = await share(ContextWindow(), provider, lines)
+    assert await provider.count_tokens(prompt.messages, None) <= 150
+    [only] = prompt.messages[1:]
+    assert only.content.startswith("ada: And now?")
+    assert only.content.endswith(lines[-1].text)
+    assert only.content.count("\n\n") == len(lines) - prompt.left_out
+
+
+async def test_two_agents_of_one_conversation_have_cuts_of_their_own():
+    window, provider = ContextWindow(), WordCounter(context_length=200)
+    agents = [an_agent(max_tokens=50), AgentDefinition(name="other", system_prompt="You help.")]
+    talk = a_round_table(60)
+    starts = {"helper": [], "other": []}
+    for turns in range(30, 60):
+        for agent in agents:
+            prompt = await share(window, provider, [*talk[: turns * 3], NOW], agent=agent)
+            starts[agent.name].append(prompt.messages[1])
+    for seen in starts.values():
+        assert 0 < sum(before != after for before, after in pairwise(seen)) <= len(seen) / 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    roles=st.lists(st.sampled_from([Role.USER, Role.ASSISTANT]), max_size=20),
+    at=st.integers(0, 20),
+    words=st.integers(1, 30),
+    length=st.integers(20, 400),
+)
+async def test_whatever_was_said_in_a_group_the_prompt_fits_and_roles_alternate(roles, at, words, length):
+    provider = WordCounter(context_length=length)
+    lines = [Line(id=str(n), role=role, text="word " * words) for n, role in enumerate(roles)]
+    lines.insert(at, NOW)
+    prompt = await share(ContextWindow(), provider, lines)
+    assert await provider.count_tokens(prompt.messages, None) <= length - length // 4
+    got = [message.role for message in prompt.messages]
+    assert got[0] is Role.SYSTEM
+    assert got[1::2] == [Role.USER] * len(got[1::2])
+    assert got[2::2] == [Role.ASSISTANT] * len(got[2::2])
+    assert got[-1] is Role.USER
+    assert "And now?" in "".join(message.content for message in prompt.messages)

@@ -59,7 +59,7 @@ def http(app: Starlette) -> TestClient:
 def serve(app: Starlette) -> tuple[Wire, Coroutine[Any, Any, None]]:
     """A server on a socket that listens already, and what runs it until `server.should_exit`."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio")
     server = uvicorn.Server(config)
     return Wire(listener.getsockname()[1], server), server.serve(sockets=[listener])
 

@@ -34,7 +34,7 @@ def test_every_operation_has_a_route_that_calls_its_service(http, services, oper
     body = OWN_BODIES.get(operation.name, BODIES[operation.body_kind])
     answer = http.request(operation.method, url, content=body, params=QUERIES.get(operation.name))
     assert answer.status_code == operation.status
-    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-type"].startswith("text/event-stream" if operation.endless else "application/json")
     (call,) = services[operation.noun].calls
     assert call[0] == operation.verb
     expected = set(re.findall(r"\{(\w+)\}", path))

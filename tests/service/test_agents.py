@@ -91,7 +91,7 @@ class TestCreate:
 
 class TestValidate:
     async def test_a_right_text_is_valid_with_its_warnings(self, running):
-        report = await running.agents.validate(body=DefinitionText(toml=SINGER.toml + 'requires = ["dancing"]\n'))
+        report = await running.agents.validate(body=DefinitionText(toml=SINGER.toml + 'resources.memory = "1GB"\n'))
         assert report.valid
         assert [(problem.severity, problem.line) for problem in report.diagnostics] == [("warning", 4)]
 

@@ -97,7 +97,7 @@ class TestReading:
         assert running.definitions.result("helper").diagnostics == ()
 
     async def test_warnings_are_told_of_an_agent_that_runs(self, running):
-        await running.definitions.follow(running.file(more='requires = ["dancing"]\n'))
+        await running.definitions.follow(running.file(more='resources.memory = "1GB"\n'))
         result = running.definitions.result("helper")
         assert result.outcome is ReloadOutcome.APPLIED
         assert [diagnostic.code for diagnostic in result.diagnostics] == ["no_effect_yet"]

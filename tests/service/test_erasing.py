@@ -2,6 +2,7 @@
 
 import pytest
 from support.messages import a_request
+from support.stores import add, settle
 
 from caxton.domain.agent import MemoryScope
 from caxton.domain.errors import CaxtonError, Code
@@ -34,8 +35,8 @@ async def store():
     store = MemoryMessageStore()
     for conversation, agent in (("a", "helper"), ("b", "helper"), ("c", "other")):
         request = a_request(agent=agent, conversation_id=conversation)
-        await store.append(request)
-        await store.settle(request.id, MessageState.FAILED, None)
+        await add(store, request)
+        await settle(store, request.id, MessageState.FAILED, None)
     return store
 
 

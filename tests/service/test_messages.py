@@ -105,7 +105,7 @@ class TestSend:
         await asyncio.wait([asking])
         go_on.set()
         assert sent(running, await running.ask("Next")) == ["Hello", "echo: Hello", "Next"]
-        assert await running.message_store.accepted("helper") == []
+        assert await running.message_store.waiting("helper") == 0
 
     async def test_an_agent_stopped_while_the_message_is_stored_says_so_and_answers_later(self, running):
         storing, go_on = asyncio.Event(), asyncio.Event()
@@ -240,13 +240,13 @@ class TestDelivery:
 
     async def test_one_that_no_server_lives_to_answer_is_given_up(self, house):
         await self.accepted(house)
-        (message,) = await house.message_store.accepted("helper")
+        (message,) = await house.message_store.claim("helper", after=0, limit=9)
         for _ in range(MAX_ATTEMPTS):
             await house.message_store.begin(message.message.id)
         async with house.opened():
             await house.ask("Next")
             view = await house.messages.show(id=message.message.id)
-            assert view.state == MessageState.FAILED
+            assert view.state == MessageState.DEAD
             (failure,) = [
                 one for one in (await house.messages.list(name="helper")).messages if one.performative == "failure"
             ]

@@ -3,9 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from support.stores import add, settle
 
 from caxton.bus.stores.sqlite import SqliteMessageStore
+from caxton.bus.stores.sqlite_conversations import SqliteGroupStore
 from caxton.domain.agent import MemoryScope
+from caxton.domain.conversation import Group, Participant, ParticipantKind
 from caxton.domain.identifiers import IdSource
 from caxton.domain.memory import MemoryFilter, MemorySpace, NewMemory
 from caxton.domain.message import Message, MessageState, Performative
@@ -45,7 +48,9 @@ async def house(tmp_path):
             summaries=Summaries(store=store, providers=None, models=None, clock=clock),
             traces=traces,
             database=database,
+            groups=SqliteGroupStore(database),
         )
+        house.groups = SqliteGroupStore(database)
         yield house
 
 
@@ -60,7 +65,7 @@ async def say(house, sender: str, text: str, conversation: str, *, answered: boo
         content={"text": text},
         **common,
     )
-    await house.store.append(request)
+    await add(house.store, request)
     house.ledger.note(
         ModelUse(at=house.clock.now(), agent="helper", conversation_id=conversation, provider="p", model="m")
     )
@@ -86,7 +91,7 @@ async def say(house, sender: str, text: str, conversation: str, *, answered: boo
             in_reply_to=request.id,
             **common,
         )
-        await house.store.settle(request.id, MessageState.SETTLED, reply)
+        await settle(house.store, request.id, MessageState.SETTLED, reply)
     return request.id
 
 
@@ -134,3 +139,21 @@ async def test_uses_of_a_conversation_that_was_reset_before_lose_its_name_too(ho
     await house.store.erase(conversation_id="zoe:helper")
     assert (await house.people.forget(person="zoe")).uses == 1
     assert b"zoe" not in house.held()
+
+
+async def test_of_groups_a_person_goes_with_those_in_which_they_spoke_and_out_of_the_others(house):
+    person = Participant(name="zoe", kind=ParticipantKind.PERSON, joined_at=1.0)
+    agent = Participant(name="helper", kind=ParticipantKind.AGENT, joined_at=1.0)
+    for id, metadata in (("spoke", {"for": "zoe of Quux Lane"}), ("listened", {}), ("left", {})):
+        await house.groups.create(Group(id=id, created_at=1.0, metadata=metadata, participants=(agent, person)))
+    await house.groups.leave("left", "zoe", 2.0)
+    await say(house, "zoe", "Hello", "spoke")
+    assert (await house.people.show(person="zoe")).groups == ["listened", "spoke"]
+    gone = await house.people.forget(person="zoe")
+    assert (gone.conversations, gone.participations) == (1, 3)
+    assert (await house.people.show(person="zoe")).groups == []
+    assert house.groups.find("spoke") is None
+    assert [one.name for one in house.groups.find("listened").participants] == ["helper"]
+    held = house.held().lower()
+    assert b"zoe" not in held
+    assert b"quux" not in held

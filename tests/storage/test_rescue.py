@@ -4,6 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
+from support.stores import add
 
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.domain.agent import MemoryScope
@@ -48,7 +49,7 @@ async def path(tmp_path):
                 created_at=float(number),
                 content={"text": f"text {number} {'x' * 300}"},
             )
-            await store.append(message)
+            await add(store, message)
         await store.summarize(Summary(conversation_id="c1", agent="helper", text="They met.", upto="m", created_at=1.0))
     return path
 
@@ -80,10 +81,14 @@ async def test_a_sound_database_is_the_same_afterwards(path):
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_of_a_damaged_database_everything_is_saved_that_is_not_on_a_damaged_page(path, seed):
+async def test_of_a_damaged_database_everything_is_saved_that_is_not_on_a_damaged_page(path, seed, tmp_path):
     entries, talks = await held(path)
+    async with open_database(tmp_path / "empty.db"):
+        pass
+    # But for the schema and the roots of all tables: what they lead to is found by them alone.
+    first = (tmp_path / "empty.db").stat().st_size // PAGE
     dice, data = random.Random(seed), bytearray(path.read_bytes())
-    damaged = dice.sample(range(20, len(data) // PAGE), 4)
+    damaged = dice.sample(range(first, len(data) // PAGE), 4)
     for page in damaged:
         data[page * PAGE : (page + 1) * PAGE] = dice.randbytes(PAGE)
     path.write_bytes(data)

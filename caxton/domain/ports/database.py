@@ -1,6 +1,6 @@
 """The seam to the embedded database: one writer with group commit, readers beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -12,6 +12,10 @@ class Session(Protocol):
 
     def execute(self, sql: str, parameters: Sequence[SqlValue] = ()) -> list[tuple[Any, ...]]:
         """All rows of one statement."""
+        ...
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> int:
+        """Run one statement for each row of values; how many rows of tables it changed."""
         ...
 
 

@@ -1,48 +1,14 @@
-"""The seam to the durable store of messages."""
+"""The seam to the durable store of messages: what was said. How they get there is `ports.delivery`."""
 
 from typing import Protocol
 
-from caxton.domain.message import Conversation, Erasure, Exchange, Message, MessageState, StoredMessage, Summary
+from caxton.domain.message import Conversation, Erasure, Exchange, MessageFilter, StoredMessage, Summary
 
 
 class MessageStore(Protocol):
-    """Keeps messages and, through them, the history of conversations. Acknowledged means durable."""
-
-    async def append(self, message: Message) -> Message:
-        """Store an accepted message, and return it. A second one with the same id is left as the first was.
-
-        Where its sender has sent its receiver another one with the same `idempotency_key`, nothing is stored, and that
-        other one is returned.
-        """
-        ...
-
-    def keyed(self, *, receiver: str, sender: str, key: str) -> Message | None:
-        """The stored message of that sender to that receiver with this idempotency key."""
-        ...
-
-    async def begin(self, message_id: str) -> int:
-        """Count a delivery begun; the number of attempts so far, this one included.
-
-        CaxtonError `message_not_found` where it is not stored.
-        """
-        ...
-
-    async def settle(self, message_id: str, state: MessageState, reply: Message | None) -> None:
-        """Mark a message as dealt with and store its reply, both or neither. Repeating it changes nothing."""
-        ...
-
-    async def accepted(self, receiver: str) -> list[StoredMessage]:
-        """Messages to `receiver` accepted and not settled, oldest first: what a restart has to deliver again.
-
-        Costs what there are of them, however many others have.
-        """
-        ...
+    """Messages and, through them, the history of conversations. Acknowledged means durable."""
 
     def find(self, message_id: str) -> StoredMessage | None: ...
-
-    def reply_to(self, message_id: str) -> Message | None:
-        """The stored reply to a message, None while there is none."""
-        ...
 
     def history(self, conversation_id: str, agent: str, limit: int) -> list[Exchange]:
         """The newest `limit` turns of a conversation with `agent`, in the order they were answered.
@@ -72,6 +38,17 @@ class MessageStore(Protocol):
         """
         ...
 
+    async def search(self, wanted: MessageFilter, *, limit: int, before: str | None = None) -> list[StoredMessage]:
+        """The messages that fit, newest first; `before` as `messages` has it.
+
+        By agent and conversation it costs what `limit` costs, by anything else it may look at every message.
+        """
+        ...
+
+    async def traced(self, trace_id: str, *, limit: int) -> list[StoredMessage]:
+        """All that one first message led to, in the order in which it was stored; the trace id has 32 hex digits."""
+        ...
+
     async def conversations(self, *, agent: str | None, limit: int, before: str | None = None) -> list[Conversation]:
         """Conversations, last active first; `before` is the id of the last one already seen."""
         ...
@@ -79,7 +56,10 @@ class MessageStore(Protocol):
     def conversation(self, conversation_id: str) -> Conversation | None: ...
 
     async def erase(self, *, conversation_id: str | None = None, agent: str | None = None) -> int:
-        """Delete a conversation's messages, or all of an agent's, that are not waiting for delivery; how many."""
+        """Delete a conversation's messages, or all of an agent's, that are not waiting for delivery; how many.
+
+        With all of an agent's messages goes its state.
+        """
         ...
 
     async def taken_part(self, person: str) -> list[Conversation]:
@@ -89,6 +69,7 @@ class MessageStore(Protocol):
     async def forget(self, person: str) -> Erasure:
         """Delete the conversations in which this sender has asked something, whole: all messages and summaries.
 
-        What waits for its reply goes too; a reply that comes later is not stored. Looks at every message.
+        So are, in other conversations, the messages that what was asked has led to, by their trace, and the summaries
+        there. What waits for its reply goes too; a reply that comes later is not stored. Looks at every message.
         """
         ...

@@ -37,7 +37,10 @@ class AgentList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentView(msgspec.Struct, frozen=True, kw_only=True):
-    """All there is to know of an agent: the definition in force, where it comes from, how it is doing."""
+    """All there is to know of an agent: the definition in force, where it comes from, how it is doing.
+
+    `warnings` hold just now: what it requires and no running agent offers.
+    """
 
     id: str
     name: str
@@ -48,6 +51,7 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     definition: AgentDefinition
     activity: AgentActivity
     last_reload: ReloadResult
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 class AgentDeleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from caxton.domain.completion import ChatMessage, FinishReason, Usage
-from caxton.domain.errors import Code
-from caxton.domain.message import MessageState
+from caxton.domain.errors import Code, ErrorReport
+from caxton.domain.message import Message, MessageState, Performative
 from caxton.domain.message import StoredMessage as Stored
 from caxton.domain.turn import ProviderFailure, TurnTrace
 from caxton.service.api.operation import BodyKind, Operation, PageSize
@@ -61,6 +61,23 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[ToolUse, ...] = ()
     data: Any = None
 
+    @classmethod
+    def of(cls, message: Message) -> "Reply":
+        """A reply as whoever asked sees it; raises the CaxtonError of a failure."""
+        if message.performative is not Performative.INFORM:
+            raise msgspec.convert(message.content["error"], ErrorReport).error()
+        return msgspec.convert(
+            {
+                **message.content,
+                "id": message.id,
+                "in_reply_to": message.in_reply_to,
+                "agent": message.sender,
+                "conversation_id": message.conversation_id,
+                "created_at": message.created_at,
+            },
+            cls,
+        )
+
 
 class ReplyStarted(msgspec.Struct, frozen=True, kw_only=True):
     """The `start` event of a streamed reply: the request is stored and its turn began."""
@@ -99,6 +116,8 @@ ReplyEvent = ReplyStarted | ReplyDelta | ReplyTool | ReplyToolResult | Reply
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored message; what the fields mean stands in `domain.message`. `attempts` counts the deliveries begun."""
+
     id: str
     performative: str
     sender: str
@@ -110,6 +129,15 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     in_reply_to: str | None
     state: MessageState
     attempts: int
+    addressed: str | None
+    reply_with: str | None
+    reply_by: float | None
+    protocol: str | None
+    priority: int
+    hops: int
+    path: tuple[str, ...]
+    cause: str | None
+    trace: str | None
 
     @classmethod
     def of(cls, stored: Stored) -> "MessageView":
@@ -126,6 +154,15 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             in_reply_to=message.in_reply_to,
             state=stored.state,
             attempts=stored.attempts,
+            addressed=message.addressed,
+            reply_with=message.reply_with,
+            reply_by=message.reply_by,
+            protocol=message.protocol,
+            priority=message.priority,
+            hops=message.hops,
+            path=message.path,
+            cause=message.cause,
+            trace=message.trace,
         )
 
 

@@ -17,16 +17,18 @@ PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class BodyKind(StrEnum):
-    """How the bytes of a request body become the operation's `body` type.
+    """How the bytes of a request body become what the operation takes.
 
     `json` decodes JSON. `message` takes JSON, or plain text as the message's text. `definition` takes the TOML text of
-    an agent file, or the same as a JSON object, and hands over the TOML.
+    an agent file, or the same as a JSON object, and hands over the TOML. `fipa` takes JSON or MessagePack, answers in
+    either, and hands over whatever that says: the operation itself tells what about it does not fit `body`.
     """
 
     NONE = "none"
     JSON = "json"
     MESSAGE = "message"
     DEFINITION = "definition"
+    FIPA = "fipa"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     The method takes the path's parameters and the fields of `query` by name and the decoded body as `body`. Where there
     are `events`, their types by name, the service's `stream` answers with those, as Server-Sent Events, when the client
-    asks for `text/event-stream`; the last of them is the `response` and ends the stream.
+    asks for `text/event-stream`; the last of them is the `response` and ends the stream. Where there is no `response`,
+    events are all there is, and come until the client hangs up or the server stops. Each of them may have an `id`, and
+    the last one that the client has seen is handed over as `after`: from the query, or from `Last-Event-ID`.
     """
 
     name: str
@@ -62,6 +66,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def streams(self) -> bool:
         return bool(self.events)
+
+    @property
+    def endless(self) -> bool:
+        """Whether events are all that it answers with."""
+        return self.streams and self.response is None
 
     def url(self, path: dict[str, str], query: dict[str, Any] | None = None) -> str:
         """The path with its parameters filled in, quoted, and the query string; None values are left out."""

@@ -7,17 +7,23 @@ from caxton.service.api.operation import Operation
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a person: how many memories are from or about them, and where they have taken part."""
+    """What is kept of a person: how many memories are from or about them, and where they have taken part.
+
+    `conversations` are those in which they spoke, `groups` the ids of those of several that they are in.
+    """
 
     person: str
     memories: int
     conversations: list[Conversation]
+    groups: list[str] = []
 
 
 class PersonForgotten(msgspec.Struct, frozen=True, kw_only=True):
     """How much was erased. `uses` of models were kept without their conversation.
 
     `waiting` of the messages were not answered yet: what their turns leave behind is erased by asking again.
+    `participations` is how often they had joined conversations of several. Those in which they spoke went whole, with
+    title, metadata and participants; others know nothing of them any more.
     """
 
     person: str
@@ -26,6 +32,7 @@ class PersonForgotten(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     waiting: int
     uses: int
+    participations: int = 0
 
 
 SHOW = Operation(

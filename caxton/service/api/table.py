@@ -1,12 +1,32 @@
 """The one table of all operations."""
 
-from caxton.service.api import agents, conversations, memory, messages, people, providers, server, templates, tools
+from caxton.service.api import (
+    agents,
+    bus,
+    capabilities,
+    contracts,
+    conversations,
+    events,
+    memory,
+    messages,
+    people,
+    posting,
+    providers,
+    server,
+    templates,
+    tools,
+)
 from caxton.service.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *agents.OPERATIONS,
     *messages.OPERATIONS,
+    *posting.OPERATIONS,
     *conversations.OPERATIONS,
+    *contracts.OPERATIONS,
+    *events.OPERATIONS,
+    *bus.OPERATIONS,
+    *capabilities.OPERATIONS,
     *memory.OPERATIONS,
     *people.OPERATIONS,
     *providers.OPERATIONS,

@@ -1,0 +1,105 @@
+"""Messages that wait in the store because their receiver has its hands full, or did not run when they came."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from caxton.domain.delivery import Claimed
+from caxton.domain.errors import CaxtonError
+from caxton.domain.ports.bus import Mailbox
+from caxton.domain.ports.delivery import DeliveryStore
+
+log = logging.getLogger(__name__)
+
+REFILL = 0.5
+"""The share of its room that a mailbox has free when more is fetched."""
+FETCH = 500
+"""Messages fetched at once, at most."""
+
+
+class Backlog(msgspec.Struct):
+    """Where to go on in the store for one receiver, about how many wait there, and how often any were left there."""
+
+    after: int
+    count: int
+    left: int = 1
+    fetching: asyncio.Task[None] | None = None
+
+
+class Backlogs:
+    """By address. As long as a receiver has one, what comes for it is left in the store: order is kept that way."""
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        mailbox_of: Callable[[str], Mailbox | None],
+        deliver: Callable[[Mailbox, Claimed], None],
+    ) -> None:
+        self._store = store
+        self._mailbox_of = mailbox_of
+        self._deliver = deliver
+        self._backlogs: dict[str, Backlog] = {}
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._backlogs
+
+    def __bool__(self) -> bool:
+        return bool(self._backlogs)
+
+    def count(self, address: str) -> int:
+        backlog = self._backlogs.get(address)
+        return backlog.count if backlog else 0
+
+    def add(self, address: str, after: int, count: int = 1) -> None:
+        """Note that messages were left in the store, all beyond the sequence number `after`."""
+        if backlog := self._backlogs.get(address):
+            backlog.count += count
+            backlog.left += 1
+        else:
+            self._backlogs[address] = Backlog(after, count)
+
+    def drop(self, address: str) -> None:
+        """Its receiver has gone; what waits is looked for anew when it comes back."""
+        if (backlog := self._backlogs.pop(address, None)) and backlog.fetching:
+            backlog.fetching.cancel()
+
+    def room(self, address: str) -> None:
+        """A message of this receiver is dealt with: fetch more where that leaves room for it."""
+        backlog = self._backlogs.get(address)
+        mailbox = self._mailbox_of(address)
+        if backlog is None or mailbox is None or backlog.fetching or mailbox.depth > mailbox.limit * REFILL:
+            return
+        backlog.fetching = asyncio.create_task(self._fetching(address, backlog), name=f"backlog of {address}")
+
+    async def fetch(self, address: str) -> None:
+        """Fill the mailbox with what waits, as far as there is room."""
+        if (backlog := self._backlogs.get(address)) and not backlog.fetching:
+            await self._fetch(address, backlog)
+
+    async def _fetching(self, address: str, backlog: Backlog) -> None:
+        try:
+            await self._fetch(address, backlog)
+        except CaxtonError as error:
+            # Looked for again with the next message that is dealt with, or that comes.
+            log.error("what waits for %s could not be fetched: %s", address, error)
+        finally:
+            backlog.fetching = None
+
+    async def _fetch(self, address: str, backlog: Backlog) -> None:
+        while self._backlogs.get(address) is backlog and (mailbox := self._mailbox_of(address)):
+            room = mailbox.limit - mailbox.depth
+            if room <= 0:
+                return
+            limit = min(room, FETCH)
+            left = backlog.left
+            claimed = await self._store.claim(address, after=backlog.after, limit=limit)
+            for one in claimed:
+                backlog.after = one.seq
+                self._deliver(mailbox, one)
+            backlog.count = max(0, backlog.count - len(claimed))
+            if len(claimed) < limit and backlog.left == left:
+                # Nothing was left in the store since it was asked: from now on messages go to the mailbox again.
+                self._backlogs.pop(address, None)
+                return

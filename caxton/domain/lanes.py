@@ -1,0 +1,160 @@
+"""The order in which one receiver's messages are begun.
+
+A lane holds the messages of one conversation, in the order they came; one of them at a time is under way. Lanes that
+are ready wait by the priority of the most urgent message in them, and among equals in turn. Every so many takes the
+lane that has waited longest goes first, whatever its priority, so that none waits for ever: with `n` lanes ready, each
+is taken within `n * EVERY` takes.
+"""
+
+from collections import deque
+
+from caxton.domain.message import Message
+
+PRIORITIES = 10
+"""From 0 to 9, the most urgent."""
+EVERY = 8
+"""How many takes there are to one that goes by waiting alone."""
+SLACK = 64
+"""How many void entries a queue may have before it is looked through."""
+
+
+class Lane:
+    """One conversation's messages. `priority` is that of the queue it waits in, `turn` says when it began to wait."""
+
+    __slots__ = ("_peaks", "conversation", "messages", "priority", "turn")
+
+    def __init__(self, conversation: str) -> None:
+        self.conversation = conversation
+        self.messages: deque[tuple[Message, bool]] = deque()
+        self._peaks: deque[int] = deque()
+        """The priorities that are the highest of all that came since: the first of them is the highest there is."""
+        self.priority = -1
+        self.turn = -1
+        """-1 while it does not wait: its head is under way, or it is held."""
+
+    @property
+    def urgency(self) -> int:
+        """The highest priority of its messages."""
+        return self._peaks[0]
+
+    def append(self, message: Message, again: bool) -> None:
+        self.messages.append((message, again))
+        priority, peaks = message.priority, self._peaks
+        while peaks and peaks[-1] < priority:
+            peaks.pop()
+        peaks.append(priority)
+
+    def popleft(self) -> None:
+        message, _ = self.messages.popleft()
+        if message.priority == self._peaks[0]:
+            self._peaks.popleft()
+
+
+class Lanes:
+    """All lanes of one receiver. Nothing here waits: whoever takes a message says when it is done with."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, Lane] = {}
+        self._ready: list[deque[tuple[Lane, int]]] = [deque() for _ in range(PRIORITIES)]
+        self._oldest: deque[tuple[Lane, int]] = deque()
+        self._count = 0
+        self._ready_lanes = 0
+        self._turns = 0
+        self._takes = 0
+        self._top = -1
+        """No queue above this one has an entry."""
+
+    def __len__(self) -> int:
+        """Messages in all lanes, those under way included."""
+        return self._count
+
+    @property
+    def ready(self) -> int:
+        """Lanes from which a message may be taken now."""
+        return self._ready_lanes
+
+    def put(self, message: Message, *, again: bool = False) -> Lane:
+        """Add a message at the end of its conversation's lane."""
+        lane = self._lanes.get(message.conversation_id)
+        self._count += 1
+        if lane is None:
+            lane = self._lanes[message.conversation_id] = Lane(message.conversation_id)
+            lane.append(message, again)
+            self._wait(lane)
+        else:
+            lane.append(message, again)
+            if lane.turn >= 0 and message.priority > lane.priority:
+                # It waits from when it did, with the urgency of what it holds; the earlier entry has become void.
+                lane.priority = message.priority
+                self._enter(lane)
+        return lane
+
+    def take(self) -> tuple[Lane, Message, bool] | None:
+        """The head of the lane whose turn it is, which is under way from now on; it stays in its lane."""
+        if not self._ready_lanes:
+            return None
+        self._takes += 1
+        lane = self._longest_waiting() if self._takes % EVERY == 0 else self._most_urgent()
+        lane.turn = -1
+        self._ready_lanes -= 1
+        message, again = lane.messages[0]
+        return lane, message, again
+
+    def done(self, lane: Lane) -> None:
+        """The head of a lane is dealt with; what follows may be taken."""
+        lane.popleft()
+        self._count -= 1
+        if lane.messages:
+            self._wait(lane)
+        else:
+            del self._lanes[lane.conversation]
+
+    def again(self, lane: Lane, *, begun: bool = True) -> None:
+        """The head of a lane, which was taken, waits to be taken once more; `begun` says whether it was begun then."""
+        message, _ = lane.messages[0]
+        lane.messages[0] = message, begun
+        self._wait(lane)
+
+    def clear(self) -> list[Message]:
+        """Take out every message, those under way included; in no order between conversations."""
+        messages = [message for lane in self._lanes.values() for message, _ in lane.messages]
+        self.__init__()  # type: ignore[misc]
+        return messages
+
+    def _wait(self, lane: Lane) -> None:
+        lane.turn = self._turns
+        lane.priority = lane.urgency
+        self._turns += 1
+        self._ready_lanes += 1
+        self._enter(lane)
+        self._oldest.append((lane, lane.turn))
+        self._tidy(self._oldest)
+
+    def _enter(self, lane: Lane) -> None:
+        queue = self._ready[lane.priority]
+        queue.append((lane, lane.turn))
+        self._tidy(queue)
+        if lane.priority > self._top:
+            self._top = lane.priority
+
+    def _tidy(self, queue: deque[tuple[Lane, int]]) -> None:
+        """Take out void entries once they are most of a queue: of lanes that the other one had, or that rose."""
+        if len(queue) > 2 * self._ready_lanes + SLACK:
+            valid = [entry for entry in queue if entry[0].turn == entry[1]]
+            queue.clear()
+            queue.extend(valid)
+
+    def _most_urgent(self) -> Lane:
+        while True:
+            queue = self._ready[self._top]
+            while queue:
+                lane, turn = queue.popleft()
+                if lane.turn == turn and lane.priority == self._top:
+                    return lane
+            self._top -= 1
+
+    def _longest_waiting(self) -> Lane:
+        while True:
+            lane, turn = self._oldest.popleft()
+            if lane.turn == turn:
+                return lane
