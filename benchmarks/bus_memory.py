@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -129,15 +129,34 @@ async def run(count: int, durability: Durability) -> tuple[float, list[int]]:
         return count / (time.perf_counter() - began), sizes
 
 
-def apart(measure: Callable[[], int]) -> int:
-    """What a measurement says, made in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure).result()
+WAYS = {"in a bare queue": bare_queued, "in a mailbox": queued, "left in the store": spilled}
 
 
-def one(name: str, traced: bool) -> int:
-    return asyncio.run({"bare": bare_queued, "queued": queued, "spilled": spilled}[name](traced))
+def taken(way: str, traced: bool) -> int:
+    return asyncio.run(WAYS[way](traced))
 
 
-def whole(count: int, durability: Durability) -> tuple[float, list[int]]:
+def gone_through(count: int, durability: Durability) -> tuple[float, list[int]]:
     return asyncio.run(run(count, durability))
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else RUN
+    spawned = multiprocessing.get_context("spawn")
+    # A process for each measurement: what one leaves behind would be the next one's.
+    with ProcessPoolExecutor(1, mp_context=spawned, max_tasks_per_child=1) as processes:
+        for way in WAYS:
+            rss, traced = (processes.submit(taken, way, how).result() for how in (False, True))
+            print(f"{QUEUED:,} messages {way}: {rss:,} bytes each by resident memory, {traced:,} by tracemalloc")
+        for durability, number in ((Durability.MEMORY, count), (Durability.STORED, count // STORED_SHARE)):
+            rate, sizes = processes.submit(gone_through, number, durability).result()
+            settled = sizes[SAMPLES // 5 :]
+            print(
+                f"{number:,} {durability} messages gone through, {rate:,.0f}/s: resident memory "
+                f"{settled[0] / MIB:.1f} MiB after a fifth of them, {max(settled) / MIB:.1f} at most from then on, "
+                f"{settled[-1] / MIB:.1f} at the end"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -67,6 +67,7 @@ from caxton.service.requirements import Requirements
 from caxton.service.server import ServerService
 from caxton.service.templates import TemplateService
 from caxton.service.tools import ToolService
+from caxton.service.traces import TraceService
 from caxton.storage.agents import SqliteAgentStore
 from caxton.storage.contracts import SqliteContractStore
 from caxton.storage.database import open_database
@@ -273,10 +274,17 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                 ),
                 "bus": BusService(metrics=metrics, store=store),
                 "events": EventService(feed=feed),
+                "traces": TraceService(store=store, traces=traces),
                 "capabilities": CapabilityService(offers=bus.directory, supervisor=supervisor),
                 "memory": MemoryService(memory=memory, clock=clock),
                 "messages": MessageService(
-                    bus=bus, store=store, supervisor=supervisor, traces=traces, clock=clock, new_id=new_id
+                    bus=bus,
+                    store=store,
+                    supervisor=supervisor,
+                    traces=traces,
+                    clock=clock,
+                    new_id=new_id,
+                    largest=settings.max_body_bytes,
                 ),
                 "contracts": ContractService(
                     contracts=contracts,
@@ -304,6 +312,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     traces=traces,
                     database=database,
                     groups=groups,
+                    contracts=agreed,
                 ),
                 "providers": ProviderService(
                     settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from caxton.config.agent_file import diagnose
+from caxton.config.bus_tables import BusTable, RetriesTable
 from caxton.config.limits import LimitsTable
 from caxton.config.settings import PriceTable, ProviderTable, ServerTable, diagnose_settings
 from caxton.config.source import read_source
@@ -47,6 +48,12 @@ def test_the_sample_server_file_shows_every_key_of_a_provider():
     for table, model in (("limits", LimitsTable), ("price", PriceTable)):
         shown = {key for provider in providers for key in provider.get(table, {})}
         assert shown == model.model_fields.keys()
+
+
+def test_the_sample_server_file_shows_every_key_of_the_bus():
+    shown = tomllib.loads(uncommented())["bus"]
+    assert shown.keys() == BusTable.model_fields.keys()
+    assert shown["retries"].keys() == RetriesTable.model_fields.keys()
 
 
 def test_the_sample_server_file_shows_every_key_of_tools_and_their_servers():

@@ -72,6 +72,18 @@ def test_the_choice_of_a_provider_works_as_written(reader, llama):
     assert llama.key not in said
 
 
+def test_messages_find_their_way_as_written(reader):
+    one = reader()
+    said = one.walk("routing.md")
+    replies = [json.loads(text)["replies"] for text in one.said if text.startswith('{"accepted":')]
+    by_version, while_stopped, to_all, urgent = replies
+    assert by_version[0]["sender"] == "forecaster"
+    assert list(by_version[0]["content"]["data"]) == ["summary"]
+    assert (while_stopped[0]["sender"], to_all, urgent[0]["sender"]) == ("almanac", [], "almanac")
+    assert "no other running agent can do 'timetable'" in said
+    assert "No agent can do 'timetable', which planner requires." in said
+
+
 def test_the_provider_of_the_text_works_as_written(reader, llama, tmp_path):
     # Installed as pip would: beside the module what the package says of itself.
     site = tmp_path / "site"

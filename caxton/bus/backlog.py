@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from caxton.domain.delivery import Claimed
 from caxton.domain.errors import CaxtonError
+from caxton.domain.message import Message
 from caxton.domain.ports.bus import Mailbox
 from caxton.domain.ports.delivery import DeliveryStore
 
@@ -25,6 +26,8 @@ class Backlog(msgspec.Struct):
     after: int
     count: int
     left: int = 1
+    awaited: dict[str, Message] = {}
+    """Those whose senders wait for the reply."""
     fetching: asyncio.Task[None] | None = None
 
 
@@ -52,18 +55,33 @@ class Backlogs:
         backlog = self._backlogs.get(address)
         return backlog.count if backlog else 0
 
-    def add(self, address: str, after: int, count: int = 1) -> None:
-        """Note that messages were left in the store, all beyond the sequence number `after`."""
-        if backlog := self._backlogs.get(address):
-            backlog.count += count
-            backlog.left += 1
-        else:
-            self._backlogs[address] = Backlog(after, count)
+    def begin(self, address: str, count: int) -> None:
+        """Have everything that waits for a receiver fetched from the beginning, about `count` messages."""
+        before = self._backlogs.get(address)
+        self.drop(address)
+        self._backlogs[address] = Backlog(0, count, awaited=before.awaited if before else {})
 
-    def drop(self, address: str) -> None:
-        """Its receiver has gone; what waits is looked for anew when it comes back."""
-        if (backlog := self._backlogs.pop(address, None)) and backlog.fetching:
+    def leave(self, message: Message, after: int) -> None:
+        """Note that a message is left in the store, beyond the sequence number `after`."""
+        backlog = self._backlogs.get(message.receiver)
+        if backlog is None:
+            backlog = self._backlogs[message.receiver] = Backlog(after, 0)
+        backlog.count += 1
+        backlog.left += 1
+        if message.awaited:
+            backlog.awaited[message.id] = message
+
+    def drop(self, address: str) -> Collection[Message]:
+        """Its receiver takes nothing more; what waits is looked for anew when it comes back.
+
+        Returned are the messages among them whose senders wait for the reply.
+        """
+        backlog = self._backlogs.pop(address, None)
+        if backlog is None:
+            return ()
+        if backlog.fetching:
             backlog.fetching.cancel()
+        return backlog.awaited.values()
 
     def room(self, address: str) -> None:
         """A message of this receiver is dealt with: fetch more where that leaves room for it."""
@@ -97,6 +115,7 @@ class Backlogs:
             claimed = await self._store.claim(address, after=backlog.after, limit=limit)
             for one in claimed:
                 backlog.after = one.seq
+                backlog.awaited.pop(one.message.id, None)
                 self._deliver(mailbox, one)
             backlog.count = max(0, backlog.count - len(claimed))
             if len(claimed) < limit and backlog.left == left:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from caxton.domain.delivery import BusEvent
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import LifecycleEvent
-from caxton.domain.observation import AgentChanged, Filter, Heard, Missed, Observed, Opened, cut_event
+from caxton.domain.observation import LONGEST, AgentChanged, Filter, Heard, Missed, Observed, Opened, cut_event
 from caxton.domain.ports.clock import Clock
 
 KEPT = 1000
@@ -22,8 +22,6 @@ WAITING = 2 * KEPT
 """Events that wait for one reader at most."""
 LINGER = 60.0
 """Seconds that events are still kept after the last reader left."""
-LONGEST = 4096
-"""Bytes of a message's content that are told."""
 READERS = 100
 
 

@@ -119,11 +119,7 @@ class LocalBus:
             message = self._router.one(message)
             if message.idempotency_key is not None and (earlier := self._keyed(message)):
                 return self._repeated(message, earlier)
-            mailbox = self.directory.mailbox(message.receiver)
-            try:
-                mailbox.admit(message)
-            except CaxtonError as refusal:
-                await self._router.make_room(mailbox, message, refusal)
+            mailbox = await self._admit(message)
         except CaxtonError as error:
             self._watch.observe(BusEventKind.REFUSED, message, error=error)
             raise
@@ -150,8 +146,7 @@ class LocalBus:
             self._born = self._store.last()
         count = await self._store.waiting(address)
         if count:
-            self._backlogs.drop(address)
-            self._backlogs.add(address, 0, count)
+            self._backlogs.begin(address, count)
             await self._backlogs.fetch(address)
         return count
 
@@ -197,6 +192,10 @@ class LocalBus:
         self._failures.pop(request.id, None)
         self._replies.postpone(request.id, error)
 
+    def suspend(self, address: str, because: CaxtonError) -> None:
+        for message in self._backlogs.drop(address):
+            self.postpone(message, because)
+
     def publish(self, event: TurnEvent) -> None:
         self._replies.publish(event)
 
@@ -239,7 +238,7 @@ class LocalBus:
         for change in draft.changes:
             if isinstance(change, Send):
                 message = self._router.one(change.message)
-                self.directory.mailbox(message.receiver).admit(message)
+                await self._admit(message)
                 change = Send(message)
             changes.append(change)
         # Shielded: who stops waiting does not undo it, so what was sent has to be delivered all the same.
@@ -251,6 +250,15 @@ class LocalBus:
     async def finish(self) -> None:
         """Wait until what was accepted is stored."""
         await self._acceptor.finish()
+
+    async def _admit(self, message: Message) -> Mailbox:
+        """The mailbox of its receiver, which takes it, maybe after a wait; or it may be left in the store for that."""
+        mailbox = self.directory.mailbox(message.receiver)
+        try:
+            mailbox.admit(message)
+        except CaxtonError as refusal:
+            await self._router.make_room(mailbox, message, refusal)
+        return mailbox
 
     async def _asked(self, message: Message, waiting: asyncio.Future[Message]) -> Message:
         accepted = await self.send(message)
@@ -308,7 +316,7 @@ class LocalBus:
         """
         address = message.receiver
         if address in self._backlogs:
-            self._backlogs.add(address, below)
+            self._backlogs.leave(message, below)
             self._backlogs.room(address)
         else:
             try:
@@ -316,7 +324,7 @@ class LocalBus:
                 mailbox.admit(message)
             except CaxtonError as error:
                 if error.code is Code.MAILBOX_FULL:
-                    self._backlogs.add(address, below)
+                    self._backlogs.leave(message, below)
                 else:
                     self.postpone(message, error)
             else:

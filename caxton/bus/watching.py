@@ -36,8 +36,8 @@ class Watch:
 
     def end(self, message: Message) -> float:
         """Note that a message was put down again; the seconds that it was under way."""
-        _, began = self._begun.pop(message.id)
-        return time.perf_counter() - began
+        begun = self._begun.pop(message.id, None)
+        return time.perf_counter() - begun[1] if begun else 0.0
 
     def observe(
         self, kind: BusEventKind, message: Message, *, reply: Message | None = None, error: CaxtonError | None = None

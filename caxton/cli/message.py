@@ -110,9 +110,27 @@ def show(session: Session, id: str) -> None:
 
 @message.command()
 @click.argument("id")
+@click.option("--limit", default=1000, show_default=True, help="Messages to show at most.")
 @pass_session
-def trace(session: Session, id: str) -> None:
-    """Show what the model was sent for a message, and how long all took."""
+def trace(session: Session, id: str, limit: int) -> None:
+    """Show all that the first message led to that led to this one: a tree with times, models and tools."""
+    from caxton.service.api.traces import TREE
+
+    answer = session.client().call(TREE, path={"id": id}, query={"limit": limit})
+
+    def people() -> None:
+        from caxton.cli.tree import show_tree
+
+        show_tree(session, answer)
+
+    session.show(answer, people)
+
+
+@message.command()
+@click.argument("id")
+@pass_session
+def turn(session: Session, id: str) -> None:
+    """Show what the model was sent for a message, and how long all took (recent ones only)."""
     answer = session.client().call(messages.TRACE, path={"id": id})
 
     def people() -> None:

@@ -8,8 +8,12 @@ from caxton.cli.failures import show_diagnostic
 from caxton.cli.harmless import harmless
 from caxton.cli.session import Session
 from caxton.cli.tables import moment, print_fields, print_table
+from caxton.domain.address import read_address
 from caxton.domain.agent import ReloadOutcome
+from caxton.domain.conversation import Group
 from caxton.service.api.agents import AgentList, AgentView
+from caxton.service.api.conversations import Participation
+from caxton.service.api.events import EventMessage
 from caxton.service.api.messages import MessageView
 
 
@@ -70,7 +74,41 @@ def show_messages(session: Session, messages: list[MessageView]) -> None:
         click.echo(f"{name}  {moment(message.created_at)}\n{harmless(said(message).strip())}\n")
 
 
-def said(message: MessageView) -> str:
+def show_group(session: Session, group: Group, events: list[Participation]) -> None:
+    """Who takes part in a conversation, how they speak, and who came and went."""
+    closed = moment(group.closed_at) if group.closed_at is not None else None
+    print_fields(
+        session,
+        [
+            ("title", group.title),
+            ("participants", ", ".join(one.name for one in group.participants)),
+            ("history", group.history),
+            ("order", group.order),
+            ("closed after", f"{group.idle:g} s of silence" if group.idle is not None else None),
+            ("closed", closed),
+            *((name, value) for name, value in group.metadata.items()),
+            *(("joined" if one.joined else "left", f"{one.name}, {moment(one.at)}") for one in events),
+        ],
+    )
+    click.echo()
+
+
+def said_once(messages: list[MessageView]) -> list[MessageView]:
+    """The messages without those that say to others what was said to one already."""
+    said: dict[object, MessageView] = {}
+    for message in messages:
+        said.setdefault(saying(message), message)
+    return list(said.values())
+
+
+def saying(message: MessageView | EventMessage) -> object:
+    """The same for all messages that say one thing to several, at once or one after another."""
+    if message.addressed and not read_address(message.addressed).is_one:
+        return message.sender, message.performative, message.reply_with or message.created_at
+    return message.id
+
+
+def said(message: MessageView | EventMessage) -> str:
     """The text of a message; of one without, what it is instead."""
     if message.text:
         return message.text

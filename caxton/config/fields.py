@@ -59,6 +59,17 @@ def _url(text: str) -> str:
     raise wrong(f"an address has to begin with http:// or https://, not {shown(text)}")
 
 
+BACKEND_SCHEMES = ("http", "https", "neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
+
+
+def _backend_url(text: str) -> str:
+    if text.startswith(tuple(f"{scheme}://" for scheme in BACKEND_SCHEMES)):
+        return text
+    raise wrong(
+        f"an address has to begin with http:// or https://, or neo4j:// or bolt:// for Neo4j, not {shown(text)}"
+    )
+
+
 def _variable(text: str) -> str:
     if VARIABLE.fullmatch(text):
         return text
@@ -71,6 +82,11 @@ def _variable(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+BackendUrl = Annotated[
+    str,
+    AfterValidator(_backend_url),
+    WithJsonSchema({"type": "string", "pattern": r"^(https?|(neo4j|bolt)(\+ssc|\+s)?)://"}),
+]
 Variable = Annotated[
     str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{VARIABLE.pattern}$"})
 ]

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from caxton.config.bus_tables import BusTable, bus_settings
 from caxton.config.check import FileModel, findings, shown
 from caxton.config.codes import Problem
-from caxton.config.fields import Filled, Names, Url, Variable
+from caxton.config.fields import BackendUrl, Filled, Names, Url, Variable
 from caxton.config.limits import LimitsTable
 from caxton.config.location import DEFAULT_DATA_DIR, DEFAULT_HOST, DEFAULT_PORT, find_file, resolve, variable
 from caxton.config.source import read_source
@@ -85,12 +85,16 @@ class ProviderTable(FileModel):
 class MemoryTable(FileModel):
     """`[memory]`: where memories are kept, and what turns texts into vectors, so that they are found by meaning."""
 
-    backend: Literal["sqlite", "qdrant"] = Field(
-        "sqlite", description="`sqlite` is the server's own database; `qdrant` needs the extra of that name."
+    backend: Literal["sqlite", "qdrant", "neo4j"] = Field(
+        "sqlite", description="`sqlite` is the server's own database; the others need the extra of that name."
     )
-    backend_url: Url = Field("http://localhost:6333", description="Where Qdrant is reached, for backend qdrant.")
-    backend_key_env: Variable | None = Field(None, description="The environment variable with Qdrant's key.")
-    collection: Filled = Field("caxton", description="The collection in Qdrant.")
+    backend_url: BackendUrl | None = Field(
+        None, description="Where Qdrant or Neo4j is reached; its usual port on this machine where left out."
+    )
+    backend_key_env: Variable | None = Field(
+        None, description="The environment variable with Qdrant's key, or with Neo4j's `USER:PASSWORD`."
+    )
+    collection: Filled = Field("caxton", description="The collection in Qdrant, or the label of nodes in Neo4j.")
     embedder: Literal["onnx", "sentence-transformers", "openai"] = Field(
         "onnx", description="`onnx` is built in; the others need the extra of that name, or an endpoint."
     )

@@ -118,7 +118,11 @@ class Lanes:
     def clear(self) -> list[Message]:
         """Take out every message, those under way included; in no order between conversations."""
         messages = [message for lane in self._lanes.values() for message, _ in lane.messages]
-        self.__init__()  # type: ignore[misc]
+        self._lanes.clear()
+        self._oldest.clear()
+        for queue in self._ready:
+            queue.clear()
+        self._count = self._ready_lanes = 0
         return messages
 
     def _wait(self, lane: Lane) -> None:

@@ -10,6 +10,9 @@ from caxton.domain.lifecycle import LifecycleEvent
 from caxton.domain.message import Message, Performative
 from caxton.domain.trace import trace_id_of
 
+LONGEST = 4096
+"""Bytes of a message's content that are told."""
+
 
 class Heard(msgspec.Struct, frozen=True):
     """Something happened to a message. Long contents are cut, and then `cut` says so.

@@ -68,10 +68,13 @@ class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where memories are kept. The other fields are for backends elsewhere; the key is in an environment variable."""
+    """Where memories are kept. The other fields are for backends elsewhere; the key is in an environment variable.
+
+    Without `backend_url` it is where such a server is on this machine.
+    """
 
     backend: str = "sqlite"
-    backend_url: str = "http://localhost:6333"
+    backend_url: str | None = None
     backend_key_env: str | None = None
     collection: str = "caxton"
 

@@ -3,8 +3,9 @@
     00-0199f3b2c4d57e6f8a1b2c3d4e5f6071-8a1b2c3d4e5f6071-01
     version · trace id (16 bytes)       · span id (8 bytes) · flags
 
-All messages that a first one led to have its trace id, and each one a span of its own. Both are made of ids that the
-messages have anyway: the trace id is the UUID of the first message, a span the last half of its own message's.
+All messages that a first one led to have its trace id, and each of them a span of its own, but for a reply, which ends
+that of its request. Both are made of ids that the messages have anyway: the trace id is the UUID of the first message,
+a span the last half of its own message's.
 """
 
 import re

@@ -14,6 +14,7 @@ from caxton.domain.settings import MemorySettings
 BACKENDS: Mapping[str, str] = {
     "sqlite": "caxton.memory.backends:in_sqlite",
     "qdrant": "caxton.memory.backends:in_qdrant",
+    "neo4j": "caxton.memory.backends:in_neo4j",
 }
 
 Parts = dict[str, Any]
@@ -65,7 +66,8 @@ async def in_qdrant(
     from caxton.memory.queued import open_queued_memory
 
     key = environ.get(settings.backend_key_env or "", "").strip() or None
-    client = AsyncQdrantClient(url=settings.backend_url, api_key=key, timeout=10, check_compatibility=False)
+    url = settings.backend_url or "http://localhost:6333"
+    client = AsyncQdrantClient(url=url, api_key=key, timeout=10, check_compatibility=False)
     try:
         async with (
             open_qdrant_memory(client, embedder, collection=settings.collection, **parts) as memory,
@@ -74,3 +76,28 @@ async def in_qdrant(
             yield queued
     finally:
         await client.close()
+
+
+@asynccontextmanager
+async def in_neo4j(
+    settings: MemorySettings, database: Database, embedder: Embedder, environ: Mapping[str, str], parts: Parts
+) -> AsyncIterator[Memory]:
+    try:
+        from caxton.memory.neo4j import open_neo4j_memory
+        from caxton.memory.neo4j_server import open_driver
+    except ImportError as error:
+        raise CaxtonError(
+            Code.CONFIGURATION_INVALID,
+            "The memory is to be in Neo4j, and the package that speaks to it is not installed.",
+            why=str(error),
+            hint="Install it: `pip install 'caxton[neo4j]'`.",
+        ) from error
+    from caxton.memory.queued import open_queued_memory
+
+    key = environ.get(settings.backend_key_env or "", "").strip() or None
+    async with (
+        open_driver(settings.backend_url or "neo4j://localhost:7687", key) as driver,
+        open_neo4j_memory(driver, embedder, label=settings.collection, **parts) as memory,
+        open_queued_memory(memory, database, **parts) as queued,
+    ):
+        yield queued

@@ -41,7 +41,7 @@ TOGETHER, EXPORTED = 64, 500
 LEAST = 256
 """Entries looked at together when a space is over its limits."""
 
-RECORDED = "MATCH (m:`LABEL`) WHERE m.model = $model RETURN m.dimension AS dimension LIMIT 1"
+RECORDED = "MATCH (m:`LABEL`) WHERE m.model = $model AND NOT m.stale RETURN m.dimension AS dimension LIMIT 1"
 FIND = f"MATCH (m:`LABEL`) WHERE CONDITION RETURN {ENTRY} AS entry ORDER BY {IN_ORDER} LIMIT $limit"
 NEWEST = f"MATCH (m:`LABEL`) WHERE CONDITION RETURN {ENTRY} AS entry ORDER BY m.order DESC, m.id DESC LIMIT $limit"
 BEFORE = "(m.order < $order OR (m.order = $order AND m.id < $id))"

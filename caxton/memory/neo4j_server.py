@@ -15,8 +15,10 @@ USER = "neo4j"
 """Whose password a key is that names no user."""
 SECONDS = 30.0
 """That a statement may take in the server."""
-WAIT = 5.0
-"""Seconds to wait for a connection."""
+WAIT, RETRIED = 5.0, 1.0
+"""Seconds to wait for a connection, and in which what failed for a moment is tried again."""
+
+SCHEMES = tuple(f"{name}{secured}://" for name in ("neo4j", "bolt") for secured in ("", "+s", "+ssc"))
 
 SCHEMA = (
     "CREATE CONSTRAINT `LABEL id` IF NOT EXISTS FOR (m:`LABEL`) REQUIRE m.id IS UNIQUE",
@@ -117,6 +119,8 @@ class Server:
 @asynccontextmanager
 async def open_driver(url: str, key: str | None) -> AsyncIterator[AsyncDriver]:
     """A driver that has connected to nothing yet. `key` is USER:PASSWORD, or the password of the user neo4j."""
+    if not url.startswith(SCHEMES):
+        raise _misplaced(url, f"The address begins with none of {', '.join(SCHEMES)}.")
     user, _, password = (key or "").rpartition(":")
     try:
         driver = AsyncGraphDatabase.driver(
@@ -124,15 +128,10 @@ async def open_driver(url: str, key: str | None) -> AsyncIterator[AsyncDriver]:
             auth=(user or USER, password) if key else None,
             connection_timeout=WAIT,
             connection_acquisition_timeout=WAIT,
-            max_transaction_retry_time=WAIT,
+            max_transaction_retry_time=RETRIED,
         )
     except (ConfigurationError, ValueError) as error:
-        raise CaxtonError(
-            Code.CONFIGURATION_INVALID,
-            f"The memory cannot be in Neo4j at {url!r}.",
-            why=str(error),
-            hint="`backend_url` in `[memory]` is an address like neo4j://localhost:7687, or neo4j+s:// for TLS.",
-        ) from error
+        raise _misplaced(url, str(error)) from error
     async with driver:
         yield driver
 
@@ -149,3 +148,12 @@ def reached() -> Iterator[None]:
             why=f"{type(error).__name__}: {error}"[:500],
             hint="Check that the server runs, and `backend_url` in `[memory]` of caxton.toml.",
         ) from error
+
+
+def _misplaced(url: str, why: str) -> CaxtonError:
+    return CaxtonError(
+        Code.CONFIGURATION_INVALID,
+        f"The memory cannot be in Neo4j at {url!r}.",
+        why=why,
+        hint="`backend_url` in `[memory]` is an address like neo4j://localhost:7687, or neo4j+s:// for TLS.",
+    )

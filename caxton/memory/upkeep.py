@@ -25,7 +25,7 @@ class Upkeep:
         self._work = work
         self._clock = clock
         self._wake = asyncio.Event()
-        self._ending = False
+        self._ending = asyncio.Event()
 
     def wake(self) -> None:
         """Say that there is something to do."""
@@ -38,7 +38,7 @@ class Upkeep:
         try:
             yield
         finally:
-            self._ending = True
+            self._ending.set()
             self._wake.set()
             await asyncio.wait([task], timeout=MOMENT)
             task.cancel()
@@ -46,7 +46,7 @@ class Upkeep:
 
     async def _run(self) -> None:
         failures = 0
-        while not self._ending:
+        while not self._ending.is_set():
             self._wake.clear()
             try:
                 await self._work()
@@ -58,7 +58,7 @@ class Upkeep:
                 # A fault, ours or an embedder's from elsewhere: what waits for this work must not wait for ever.
                 failures, self.error = failures + 1, repr(error)
                 log.exception("memory upkeep met a fault")
-            if self._ending:
+            if self._ending.is_set():
                 return
             pause = self._clock.sleep(min(LONGEST_PAUSE, 2.0 ** (failures - 1)) if failures else ROUND)
             waits = {asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(pause)}

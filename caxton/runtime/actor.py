@@ -119,6 +119,7 @@ class Actor:
         left = await self._inbox.close()
         for message in left:
             self._bus.postpone(message, because)
+        self._bus.suspend(self.name, because)
         if not self._has_stopped():  # by somebody else at the same time: the server, say, that an operator's wish met
             self._pull(Trigger.STOP)
 

@@ -3,9 +3,10 @@
 import msgspec
 
 from caxton.domain.agent import AgentDefinition, LlmOptions
-from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.errors import CaxtonError
 from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Message, Performative, answer_to
+from caxton.domain.misunderstanding import Finding, not_understood
 from caxton.domain.ports.clock import Clock
 from caxton.domain.protocol import ACTS, Handling
 from caxton.runtime.bidding import bid
@@ -57,9 +58,8 @@ class Acts:
             case Handling.NOTE:
                 return None
             case Handling.REJECT:
-                detail = f"No agent here acts on {message.performative.value!r}."
-                error = CaxtonError(Code.MESSAGE_NOT_UNDERSTOOD, detail)
-                return self._answer(message, Performative.NOT_UNDERSTOOD, _content(error))
+                finding = Finding(field="performative", message=f"is {message.performative.value!r}: no agent acts on it")
+                return not_understood(message, [finding], id=self._new_id(), now=self._clock.now(), by=agent.name)
 
     def failed(self, message: Message, error: CaxtonError) -> Message:
         """The failure that answers a message."""

@@ -7,7 +7,7 @@ for each of them; here it is said once.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from caxton.domain.address import AddressKind, read_address
+from caxton.domain.address import read_address
 from caxton.domain.completion import Role
 from caxton.domain.conversation import Group, ParticipantKind
 from caxton.domain.message import Exchange, Message, Performative
@@ -105,8 +105,8 @@ def exchanges(said: Sequence[Said]) -> tuple[Exchange, ...]:
 
 def _saying(message: Message) -> object:
     """The same for all messages that say one thing to several at once."""
-    if message.addressed and read_address(message.addressed).kind in (AddressKind.GROUP, AddressKind.ALL):
-        return message.sender, message.created_at, message.text
+    if message.addressed and not read_address(message.addressed).is_one:
+        return message.sender, message.reply_with or message.created_at, message.text
     return message.id
 
 

@@ -74,20 +74,18 @@ class TurnLoop:
         Any other exception is a crash and leaves as it is. Publishes what happens to whoever follows the request.
         """
         turn = Turn(agent, request, self._clock.now())
+        allowed = agent.resources.max_execution_time
+        left = allowed if request.reply_by is None else max(0.0, request.reply_by - self._clock.now())
         self._bus.publish(TurnStarted(request=request.id, agent=agent.name, conversation_id=request.conversation_id))
         try:
-            async with asyncio.timeout(agent.resources.max_execution_time) as deadline:
+            async with asyncio.timeout(min(allowed, left)) as deadline:
                 if self._recall:
                     turn.recalled = await self._recall.find(agent, request)
                 completion = await self._answer(turn)
         except TimeoutError:
             if not deadline.expired():
                 raise
-            limit = agent.resources.max_execution_time
-            error = CaxtonError(
-                Code.TURN_TIMEOUT, f"Agent {agent.name!r} did not finish within its max_execution_time of {limit:g} s."
-            )
-            return self._failure(turn, error)
+            return self._failure(turn, _too_late(agent) if left < allowed else _too_long(agent))
         except CaxtonError as error:
             return self._failure(turn, error)
         self._traces.keep(turn.trace(model=completion.model, reply=completion.text))
@@ -131,6 +129,17 @@ class TurnLoop:
                 turn.fallbacks += (ProviderFailure(provider=name, error=error.report()),)
                 log.warning("agent %s: provider %s failed, the next is asked: %s", agent.name, name, error)
         raise AssertionError("an agent has at least one provider")
+
+
+def _too_long(agent: AgentDefinition) -> CaxtonError:
+    limit = agent.resources.max_execution_time
+    detail = f"Agent {agent.name!r} did not finish within its max_execution_time of {limit:g} s."
+    return CaxtonError(Code.TURN_TIMEOUT, detail)
+
+
+def _too_late(agent: AgentDefinition) -> CaxtonError:
+    detail = f"Agent {agent.name!r} did not finish by the time at which the reply was to be there."
+    return CaxtonError(Code.DEADLINE_PASSED, detail)
 
 
 def _content(turn: Turn, completion: Completion) -> dict[str, object]:

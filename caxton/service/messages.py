@@ -174,7 +174,6 @@ class MessageService:
             idempotency_key=body.idempotency_key,
             durability=Durability.STORED if body.history is None else Durability.MEMORY,
             awaited=True,
-            awaited=True,
         )
 
 

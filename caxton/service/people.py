@@ -3,6 +3,7 @@
 from caxton.domain.agent import MemoryScope
 from caxton.domain.identifiers import default_conversation
 from caxton.domain.memory import MemoryFilter, MemorySpace
+from caxton.domain.ports.contracts import ContractStore
 from caxton.domain.ports.conversations import GroupStore
 from caxton.domain.ports.database import Database
 from caxton.domain.ports.memory import Memory
@@ -31,6 +32,7 @@ class PeopleService:
         traces: Traces,
         database: Database,
         groups: GroupStore | None = None,
+        contracts: ContractStore | None = None,
     ) -> None:
         self._store = store
         self._memory = memory
@@ -40,6 +42,7 @@ class PeopleService:
         self._traces = traces
         self._database = database
         self._groups = groups
+        self._contracts = contracts
 
     async def show(self, *, person: str) -> PersonView:
         about = MemoryFilter(spaces=None, subject=person, expired=True)
@@ -58,6 +61,7 @@ class PeopleService:
         """
         erased = await self._store.forget(person)
         departed = await self._groups.forget(person, erased.conversations) if self._groups else None
+        contracts = await self._contracts.forget(person) if self._contracts else 0
         self._traces.forget(erased.conversations)
         self._summaries.forget(erased.conversations)
         talks = tuple(MemorySpace(scope=MemoryScope.SESSION, owner=one) for one in erased.conversations)
@@ -74,4 +78,5 @@ class PeopleService:
             waiting=erased.waiting,
             uses=uses,
             participations=departed.participations if departed else 0,
+            contracts=contracts,
         )

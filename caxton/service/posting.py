@@ -52,7 +52,7 @@ class Posting:
         return Posted(accepted=_all_accepted(accepted), replies=await self._replies(accepted, wait))
 
     async def reply(self, id: str, wait: float) -> Message:
-        """The reply to a stored message; CaxtonError `message_not_found`, or `reply_timeout` where one was waited for."""
+        """The reply to a stored message, waited for that long; CaxtonError `message_not_found` or `reply_timeout`."""
         stored = self._store.find(id)
         if stored is None:
             raise CaxtonError(Code.MESSAGE_NOT_FOUND, f"There is no stored message {id!r}.")

@@ -18,7 +18,7 @@ from caxton.service.api.messages import Reply
 
 
 class Speaking:
-    """One thing said to `agents` of a group. What each of them is sent has the same sender, time and content."""
+    """One thing said to `agents` of a group. What each of them is sent has the same sender, `reply_with` and content."""
 
     def __init__(
         self,
@@ -38,7 +38,8 @@ class Speaking:
         self._content = content
         self._rounds = range(1, rounds + 1)
         self._bus = bus
-        self._said_at = clock.now()
+        self._clock = clock
+        self._said = new_id()
         self._new_id = new_id
         self._trace: str | None = None
         """That of the first message, which all others go on with."""
@@ -123,8 +124,9 @@ class Speaking:
             sender=self._sender,
             receiver=agent,
             conversation_id=self._group.id,
-            created_at=self._said_at,
+            created_at=self._clock.now(),
             content=self._content,
+            reply_with=self._said,
             addressed=group_address(self._group.id),
             awaited=True,
             trace=trace,

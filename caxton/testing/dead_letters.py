@@ -1,7 +1,7 @@
 """Dead letters and what keeps a store small, in memory."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -44,15 +44,17 @@ class MemoryDeadLetters(MemoryDelivery):
     async def death_counts(self) -> dict[tuple[str, str], int]:
         return dict(Counter((held.message.receiver, _letter(held).error.code.value) for held in self._dead()))
 
-    async def expire(self, now: float, *, unclaimed_before: float | None, limit: int) -> list[Message]:
+    async def expire(
+        self, now: float, *, unclaimed_before: float | None, running: Collection[str], limit: int
+    ) -> list[Message]:
         waiting = [held for held in self._held.values() if held.state is MessageState.ACCEPTED]
+        waiting = [held for held in waiting if held.message.receiver not in running]
         overdue = [held for held in waiting if held.message.reply_by is not None and held.message.reply_by <= now]
         overdue.sort(key=lambda held: (held.message.reply_by, held.seq))
         expired = [self._expire(held, OVERDUE, now) for held in overdue[:limit]]
         if unclaimed_before is not None:
             waiting = [held for held in waiting if held.state is MessageState.ACCEPTED]
-            unclaimed = [held for held in waiting if not held.attempts and not held.failures]
-            unclaimed = [held for held in unclaimed if held.message.created_at < unclaimed_before]
+            unclaimed = [held for held in waiting if held.message.created_at < unclaimed_before]
             expired += [self._expire(held, UNCLAIMED, now) for held in unclaimed[: limit - len(expired)]]
         return expired
 
@@ -62,12 +64,18 @@ class MemoryDeadLetters(MemoryDelivery):
             self._release_key(held)
         return len(old)
 
-    async def archivable(self, before: float, *, limit: int, dead: bool = False) -> list[StoredMessage]:
-        if dead:
-            return [held.stored for held in reversed(self._dead()) if (held.died_at or 0.0) < before][:limit]
+    async def archivable(
+        self, before: float, *, limit: int, after: str | None = None, dead: bool = False
+    ) -> list[StoredMessage]:
         done = [held for held in self._held.values() if held.state in (MessageState.SETTLED, MessageState.FAILED)]
         old = [held for held in done if held.message.created_at < before]
-        return [held.stored for held in sorted(old, key=lambda held: held.message.created_at)][:limit]
+        old = sorted(old, key=lambda held: (held.message.created_at, held.seq))
+        if dead:
+            old = [held for held in reversed(self._dead()) if (held.died_at or 0.0) < before]
+        ids = [held.message.id for held in old]
+        if after is not None:
+            old = old[ids.index(after) + 1 :] if after in ids else []
+        return [held.stored for held in old][:limit]
 
     async def drop(self, message_ids: Sequence[str]) -> int:
         named = [held for message_id in set(message_ids) if (held := self._held.get(message_id))]
@@ -84,11 +92,6 @@ class MemoryDeadLetters(MemoryDelivery):
             addressed = message.addressed or message.receiver
             held.agent = receiver if held.agent == message.receiver else held.agent
             message = msgspec.structs.replace(message, receiver=receiver, addressed=addressed)
-            known = held.key is not None
-            self._release_key(held)
-            held.message = message
-            if known:
-                self._take_key(held)
         for reply in [*self._replies[message.id]]:
             if self._held[reply].message.performative is Performative.FAILURE:
                 self._unreply(self._held[reply])

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from caxton.domain.address import AddressKind, read_address
 from caxton.domain.delivery import Bury, Change, Claimed, Failure, Remember, Retry, Send, Settle
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Message, MessageState, StoredMessage
@@ -173,9 +174,11 @@ class MemoryDelivery:
 
 
 def _key(message: Message) -> tuple[str, str, str] | None:
-    """Receiver, sender and idempotency key, where it has one."""
-    key = message.idempotency_key
-    return None if key is None else (message.receiver, message.sender, key)
+    """To whom its sender meant it, sender and idempotency key, where it has one."""
+    key, addressed = message.idempotency_key, message.addressed
+    by_capability = addressed is not None and read_address(addressed).kind is AddressKind.CAPABILITY
+    receiver = addressed if addressed is not None and by_capability else message.receiver
+    return None if key is None else (receiver, message.sender, key)
 
 
 def _claimed(held: Held) -> Claimed:

@@ -28,7 +28,7 @@ def create(cli: Cli, name: str = "mindful", options: str = "") -> None:
 
 
 def recalled(cli: Cli, reply: dict) -> list[str]:
-    return [one["text"] for one in cli.json("message", "trace", reply["in_reply_to"]).get("recalled", [])]
+    return [one["text"] for one in cli.json("message", "turn", reply["in_reply_to"]).get("recalled", [])]
 
 
 def test_a_fact_told_in_one_conversation_is_known_in_another_after_a_kill(server):

@@ -93,9 +93,9 @@ def test_the_next_provider_of_the_list_answers_when_the_first_does_not(cli):
     assert reply["provider"] == "scripted"
     [fallback] = reply["fallbacks"]
     assert (fallback["provider"], fallback["error"]["code"]) == ("dead", "provider_unavailable")
-    trace = cli.json("message", "trace", reply["in_reply_to"])
+    trace = cli.json("message", "turn", reply["in_reply_to"])
     assert trace["fallbacks"][0]["provider"] == "dead"
-    assert "dead" in cli("message", "trace", reply["in_reply_to"])
+    assert "dead" in cli("message", "turn", reply["in_reply_to"])
 
 
 def test_a_provider_that_keeps_failing_is_left_alone_shown_and_reset(cli):

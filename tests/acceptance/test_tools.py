@@ -47,7 +47,7 @@ def web() -> Iterator[str]:
 
 
 def steps(cli: Cli, reply: dict) -> list[dict]:
-    return cli.json("message", "trace", reply["in_reply_to"]).get("steps", [])
+    return cli.json("message", "turn", reply["in_reply_to"]).get("steps", [])
 
 
 def waiting(cli: Cli) -> dict:

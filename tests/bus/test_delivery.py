@@ -105,6 +105,20 @@ class TestOverload:
             assert (await refused(house.bus.send(a_request()))).code is Code.MAILBOX_FULL
             assert house.store.last() == 5
 
+    async def test_who_waits_for_what_waits_in_the_store_is_told_when_its_receiver_stops(self):
+        house = House(mailbox=1)
+        house.go_on.clear()
+        async with house.bus.serve("helper", house.handle):
+            asking = [asyncio.create_task(house.bus.ask(a_request(str(number)))) for number in range(5)]
+            async with asyncio.timeout(DEADLINE):
+                while house.store.last() < 5:
+                    await asyncio.sleep(0)
+            await house.bus.finish()
+            house.bus.suspend("helper", CaxtonError(Code.AGENT_NOT_RUNNING, "Stopped."))
+            assert [(await refused(one)).code for one in asking[1:]] == [Code.AGENT_NOT_RUNNING] * 4
+            asking[0].cancel()
+        assert await house.store.waiting("helper") == 5
+
     async def test_where_it_is_refused_nothing_spills_and_the_refusal_is_seen(self):
         house = House(mailbox=2, overload=Overload.REFUSE)
         house.go_on.clear()

@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.messages import a_request, an_answer
 
-from caxton.bus.feed import KEPT, LINGER, LONGEST, READERS, WAITING, BusFeed, open_feed
+from caxton.bus.feed import KEPT, LINGER, READERS, WAITING, BusFeed, open_feed
 from caxton.domain.delivery import BusEvent, BusEventKind
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.lifecycle import AgentState, LifecycleEvent, Trigger
 from caxton.domain.message import Performative
-from caxton.domain.observation import AgentChanged, Filter, Heard, Missed, Opened
+from caxton.domain.observation import LONGEST, AgentChanged, Filter, Heard, Missed, Opened
 from caxton.domain.trace import traceparent
 from caxton.testing.clock import FakeClock
 

@@ -61,8 +61,9 @@ class Dealings:
         if was is PartyState.SILENT and message.performative is Performative.PROPOSE:
             assert told is Performative.REJECT_PROPOSAL
             assert self.negotiation.party(agent).state is PartyState.LATE
-        elif was is not PartyState.CALLED:
+        elif was is not PartyState.CALLED or round != self.negotiation.contract.round:
             assert told is None
+            assert was is None or self.negotiation.party(agent).state is was
         elif told is not None:
             assert told is Performative.NOT_UNDERSTOOD
             assert self.negotiation.party(agent).state is PartyState.NOT_UNDERSTOOD

@@ -22,7 +22,9 @@ class Talk:
         self.messages: list[Message] = []
         self._numbers = count(1)
 
-    def say(self, text: str, *agents: str, sender: str = "ada", to: str = "group:g1", **fields) -> list[Message]:
+    def say(
+        self, text: str, *agents: str, sender: str = "ada", to: str = "group:g1", said=None, **fields
+    ) -> list[Message]:
         """The copies of one message, one for each agent."""
         at = float(next(self._numbers))
         copies = [
@@ -35,6 +37,7 @@ class Talk:
                 created_at=at,
                 content={"text": text},
                 addressed=to,
+                reply_with=said,
             )
             for agent in agents
         ]
@@ -82,19 +85,16 @@ def test_who_is_asked_at_once_does_not_see_what_the_others_answer(talk):
 
 
 def test_who_is_asked_in_turn_does(talk):
-    [writer] = talk.say("Hello", "writer")
+    [writer] = talk.say("Hello", "writer", said="one")
     talk.answer(writer, "I write")
-    [reviewer] = talk.say("Hello", "reviewer")
-    reviewer = talk.messages[-1] = msgspec.structs.replace(reviewer, created_at=writer.created_at)
+    [reviewer] = talk.say("Hello", "reviewer", said="one")
     assert talk.heard(reviewer) == ["ada: Hello", "writer: I write"]
 
 
 def test_a_second_round_hears_all_of_the_first_and_the_message_where_it_was_said(talk):
-    first = talk.say("Hello", "writer", "reviewer")
-    for one in first:
+    for one in talk.say("Hello", "writer", "reviewer", said="one"):
         talk.answer(one, f"I am the {one.receiver}")
-    again = [msgspec.structs.replace(one, id=f"{one.id}-again") for one in first]
-    talk.messages += again
+    again = talk.say("Hello", "writer", "reviewer", said="one")
     assert talk.heard(again[0]) == ["ada: Hello", "* I am the writer", "reviewer: I am the reviewer"]
     assert talk.heard(again[1]) == ["ada: Hello", "writer: I am the writer", "* I am the reviewer"]
 

@@ -16,6 +16,7 @@ BODIES = {
     BodyKind.JSON: b'{"model": "some-model"}',
     BodyKind.MESSAGE: b'{"text": "Hello"}',
     BodyKind.DEFINITION: b'name = "my-agent"',
+    BodyKind.FIPA: b'{"receiver": "my-agent", "text": "Hello"}',
 }
 # What some operations cannot do without.
 OWN_BODIES = {

@@ -34,7 +34,9 @@ def test_every_operation_is_described(document, operation, path):
     parameters = {(parameter["in"], parameter["name"]) for parameter in described["parameters"]}
     expected = {("path", name) for name in re.findall(r"\{(\w+)\}", path)}
     expected |= {("query", name) for name in operation.query.__struct_fields__} if operation.query else set()
-    expected |= {("header", "Idempotency-Key")} if operation.body_kind is BodyKind.MESSAGE else set()
+    if operation.body_kind in (BodyKind.MESSAGE, BodyKind.FIPA):
+        expected |= {("header", "Idempotency-Key")}
+    expected |= {("header", "traceparent")} if operation.body_kind is BodyKind.FIPA else set()
     assert parameters == expected
     assert ("requestBody" in described) == (operation.body_kind is not BodyKind.NONE)
     answers = described["responses"]

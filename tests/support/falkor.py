@@ -131,10 +131,10 @@ class Falkor:
         self._made = set()
 
     async def execute_query(self, query, values, *, database_):
-        text, values = translated(query.text, values)
-        if text.startswith("CALL db.awaitIndexes"):
+        if query.text.startswith("CALL db.awaitIndexes"):
             return Rows([])
-        if text.startswith("CREATE"):
+        text, values = translated(query.text, values)
+        if query.text.startswith("CREATE"):
             # Making one twice is an error here.
             if (database_, text) in self._made:
                 return Rows([])
@@ -155,6 +155,11 @@ class Falkor:
             raise neo4j.exceptions.ClientError(str(error)) from error
         names = [name for _, name in answer.header]
         return Rows([dict(zip(names, row, strict=True)) for row in answer.result_set])
+
+    async def indexes(self, database):
+        """The options of the indexes of vectors, by property."""
+        asked = "CALL db.indexes() YIELD options WHERE options.vector IS NOT NULL RETURN options"
+        return [row["options"] for row in await (await self.ask(asked, {}, database)).data()]
 
     @asynccontextmanager
     async def session(self, *, database):

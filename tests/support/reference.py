@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic_core import PydanticUndefined
@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 from caxton.cli.main import cli
 from caxton.cli.man import commands
 from caxton.config.agent_file import AgentFile
+from caxton.config.bus_tables import BusTable, RetriesTable
 from caxton.config.check import FileModel
 from caxton.config.codes import MEANINGS
 from caxton.config.location import variable
@@ -40,10 +41,17 @@ for editors.
 """
     page = f"# Agent files\n{NOTE}{intro}\n{_table(AgentFile)}"
     for name, field in AgentFile.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, FileModel):
-            summary = (field.annotation.__doc__ or "").partition(": ")[2].capitalize()
-            page += f"\n## [{name}]\n\n{summary}\n\n{_table(field.annotation)}"
+        if table := _inner(field.annotation):
+            summary = (table.__doc__ or "").partition(": ")[2].capitalize()
+            header = f"{name}.NAME" if get_origin(field.annotation) is dict else name
+            page += f"\n## [{header}]\n\n{summary}\n\n{_table(table)}"
     return page
+
+
+def _inner(annotation: Any) -> type[FileModel] | None:
+    """The table of a key that holds one, or several by name."""
+    inner = get_args(annotation)[1] if get_origin(annotation) is dict else annotation
+    return inner if isinstance(inner, type) and issubclass(inner, FileModel) else None
 
 
 def _settings() -> str:
@@ -68,6 +76,12 @@ The command also reads `CAXTON_URL` (which server to speak to), `CAXTON_OUTPUT` 
 ## [memory]
 
 {_table(MemoryTable)}
+## [bus]
+
+{_table(BusTable)}
+## [bus.retries]
+
+{_table(RetriesTable)}
 ## [providers.NAME]
 
 {_table(ProviderTable)}

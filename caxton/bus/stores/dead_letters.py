@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from caxton.bus.stores.counts import COUNTED, count_in, count_out, place_again
-from caxton.bus.stores.delivery import KEYED, failures_of
+from caxton.bus.stores.delivery import failures_of
 from caxton.bus.stores.rows import Adder, decode, encode, json_text
 from caxton.domain.delivery import DeadLetter
 from caxton.domain.message import Message
@@ -34,7 +34,6 @@ UPDATE messages SET
     failures = NULL, died_at = NULL
 WHERE id = ?
 """
-LET_KEY_GO = "UPDATE messages SET sender = NULL, idempotency_key = NULL WHERE id = ?"
 # The failure that its sender was told is no reply to what begins anew.
 UNREPLY = "UPDATE messages SET in_reply_to = NULL WHERE in_reply_to = ? AND performative = 'failure'"
 PURGE = """
@@ -114,8 +113,6 @@ def _revive(session: Session, seq: int, dead: Message, agent: str, receiver: str
     revived = msgspec.structs.replace(dead, reply_by=None)
     if receiver is not None and receiver != dead.receiver:
         revived = msgspec.structs.replace(revived, receiver=receiver, addressed=dead.addressed or dead.receiver)
-        if dead.idempotency_key is not None and session.execute(KEYED, (receiver, dead.sender, dead.idempotency_key)):
-            session.execute(LET_KEY_GO, (dead.id,))  # the new receiver has had one with this key
         agent = receiver if agent == dead.receiver else agent
     session.execute(REVIVE, (seq, encode(revived), agent, revived.receiver, dead.id))
     session.execute(UNREPLY, (dead.id,))

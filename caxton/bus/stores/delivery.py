@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 
 from caxton.bus.stores.commits import Committer
-from caxton.bus.stores.rows import LAST, Adder, decode, row_of, stored
+from caxton.bus.stores.rows import LAST, Adder, decode, key_address, row_of, stored
 from caxton.domain.delivery import Change, Claimed, Failure
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Message, StoredMessage
 from caxton.domain.ports.database import Database, Session
 
-KEYED = "SELECT body FROM messages WHERE receiver = ? AND sender = ? AND idempotency_key = ?"
+KEYED = "SELECT body FROM messages WHERE addressed = ? AND sender = ? AND idempotency_key = ?"
 BEGIN = "UPDATE messages SET attempts = attempts + 1 WHERE id = ? RETURNING attempts"
 RECALL = "SELECT value FROM agent_state WHERE agent = ? AND key = ?"
 CLAIM = """
@@ -43,7 +43,7 @@ class SqliteDelivery:
             for position in self._adder.add(session, rows):
                 message = held[position]
                 if (key := message.idempotency_key) is not None:
-                    held[position] = _keyed(session, message.receiver, message.sender, key) or message
+                    held[position] = _keyed(session, key_address(message), message.sender, key) or message
             return held
 
         return await self._database.write(work)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from caxton.bus.stores.counts import COUNT_EVERY, count_in
+from caxton.domain.address import AddressKind, read_address
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Message, MessageState, StoredMessage
 from caxton.domain.ports.database import Session, SqlValue
@@ -15,8 +16,8 @@ LAST_EVER = "SELECT max((SELECT seq FROM conversations_counted), (SELECT coalesc
 ADD = """
 INSERT INTO messages (
     seq, id, conversation_id, agent, performative, in_reply_to, state, body,
-    sender, idempotency_key, receiver, created_at, reply_by, trace_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    sender, addressed, idempotency_key, receiver, created_at, reply_by, trace_id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 IS_AT = "SELECT 1 FROM messages WHERE seq = ? AND id = ?"
 TRACE = slice(3, 35)
@@ -77,12 +78,20 @@ def row_of(message: Message, state: MessageState = MessageState.ACCEPTED, agent:
         state,
         encode(message),
         None if key is None else message.sender,
+        None if key is None else key_address(message),
         key,
         receiver,
         message.created_at,
         message.reply_by,
         message.trace[TRACE] if message.trace else None,
     )
+
+
+def key_address(message: Message) -> str:
+    """To whom its sender meant a message with a key: a repeat may find another agent that has the capability."""
+    addressed = message.addressed
+    by_capability = addressed is not None and read_address(addressed).kind is AddressKind.CAPABILITY
+    return addressed if addressed is not None and by_capability else message.receiver
 
 
 def encode(value: object) -> bytes:

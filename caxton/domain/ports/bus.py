@@ -195,6 +195,13 @@ class Bus(Protocol):
         """Tell whoever waits that the answer will not come now; a stored request stays accepted."""
         ...
 
+    def suspend(self, address: str, because: CaxtonError) -> None:
+        """A receiver takes nothing more for now: whoever waits for what is left in the store for it is told.
+
+        Nothing of that is lost; `redeliver` takes it up again.
+        """
+        ...
+
     def publish(self, event: TurnEvent) -> None:
         """Tell whoever follows `event.request`; free where nobody does."""
         ...

@@ -4,7 +4,7 @@ What is acknowledged is durable. Times are in seconds since the epoch, UTC. What
 `storage_failed`, and then none of it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from caxton.domain.delivery import Change, Claimed, DeadLetter
@@ -54,7 +54,10 @@ class DeliveryStore(Protocol):
     def find(self, message_id: str) -> StoredMessage | None: ...
 
     def keyed(self, *, receiver: str, sender: str, key: str) -> Message | None:
-        """The stored message of that sender to that receiver with this idempotency key."""
+        """The stored message of that sender to that receiver with this idempotency key.
+
+        Where the sender has addressed a capability, that is the receiver here, whoever got it.
+        """
         ...
 
     def reply_to(self, message_id: str) -> Message | None:
@@ -103,11 +106,13 @@ class DeadLetterStore(Protocol):
 class Keeper(Protocol):
     """What keeps a store from growing without end."""
 
-    async def expire(self, now: float, *, unclaimed_before: float | None, limit: int) -> list[Message]:
+    async def expire(
+        self, now: float, *, unclaimed_before: float | None, running: Collection[str], limit: int
+    ) -> list[Message]:
         """Bury what can no longer be delivered, and return it, `limit` messages at most.
 
-        Those are accepted messages whose `reply_by` has passed, and those made before a time that nobody has begun
-        since.
+        Those are accepted messages whose `reply_by` has passed, and those made before a time; but none for a receiver
+        that is `running`, which deals with them itself.
         """
         ...
 
@@ -115,8 +120,13 @@ class Keeper(Protocol):
         """Let go of the idempotency keys of messages made before a time; how many."""
         ...
 
-    async def archivable(self, before: float, *, limit: int, dead: bool = False) -> list[StoredMessage]:
-        """Messages made before a time that are settled or failed; or dead letters that died before it. Oldest first."""
+    async def archivable(
+        self, before: float, *, limit: int, after: str | None = None, dead: bool = False
+    ) -> list[StoredMessage]:
+        """Messages made before a time that are settled or failed; or dead letters that died before it. Oldest first.
+
+        `after` is the id of the last one already seen.
+        """
         ...
 
     async def drop(self, message_ids: Sequence[str]) -> int:

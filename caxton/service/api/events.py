@@ -23,6 +23,7 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     addressed: str | None
     conversation_id: str
     in_reply_to: str | None
+    reply_with: str | None
     cause: str | None
     trace_id: str
     created_at: float
@@ -40,6 +41,7 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
             addressed=message.addressed,
             conversation_id=message.conversation_id,
             in_reply_to=message.in_reply_to,
+            reply_with=message.reply_with,
             cause=message.cause,
             trace_id=trace_id_of(message.id, message.trace),
             created_at=message.created_at,

@@ -23,7 +23,8 @@ class PersonForgotten(msgspec.Struct, frozen=True, kw_only=True):
 
     `waiting` of the messages were not answered yet: what their turns leave behind is erased by asking again.
     `participations` is how often they had joined conversations of several. Those in which they spoke went whole, with
-    title, metadata and participants; others know nothing of them any more.
+    title, metadata and participants; others know nothing of them any more. `contracts` are those they called for that
+    have ended; open ones are erased by asking again.
     """
 
     person: str
@@ -33,6 +34,7 @@ class PersonForgotten(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     uses: int
     participations: int = 0
+    contracts: int = 0
 
 
 SHOW = Operation(

@@ -16,14 +16,14 @@ LONGEST_WAIT = 3600.0
 class PostMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message by the fields of FIPA SC00061G.
 
-    `receiver` is an agent, `capability:NAME`, `group:CONVERSATION` or `all`; `text` is short for a `content` with nothing
-    but a text. `reply_by` is in seconds since the epoch, or a time with its zone (RFC 3339); `priority` goes from 0 to 9,
-    the most urgent. Without `conversation_id` it is said in the conversation of what it answers, of the group, or in the
-    one that sender and receiver have; `"new"` begins another. What answers a message names it in `in_reply_to`, and has
-    its receiver, conversation and sender from that.
+    `receiver` is an agent, `capability:NAME`, `group:CONVERSATION` or `all`; `text` is short for a `content` of nothing
+    but a text. `reply_by` is in seconds since the epoch, or a time with its zone (RFC 3339); `priority` goes from 0 to
+    9, the most urgent. Without `conversation_id` it is said in the conversation of what it answers, of the group, or in
+    the one that sender and receiver have; `"new"` begins another. What answers a message names it in `in_reply_to`, and
+    has its receiver, conversation and sender from that.
 
-    `wait` is how many seconds to wait for replies; 0 is not at all. A message whose reply somebody waits for is not tried
-    again when it fails.
+    `wait` is how many seconds to wait for replies; 0 is not at all. A message whose reply somebody waits for is not
+    tried again when it fails.
     """
 
     receiver: str | None = None

@@ -15,12 +15,14 @@ from caxton.service.api import (
     server,
     templates,
     tools,
+    traces,
 )
 from caxton.service.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *agents.OPERATIONS,
     *messages.OPERATIONS,
+    *traces.OPERATIONS,
     *posting.OPERATIONS,
     *conversations.OPERATIONS,
     *contracts.OPERATIONS,

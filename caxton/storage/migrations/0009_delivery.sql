@@ -1,8 +1,8 @@
 -- Messages on their way, dead letters, and what agents keep of their own.
 
 -- Every stored message. `agent` is the one that it is to or from, `receiver` whom it is for, `trace_id` that of its
--- traceparent; `sender` and `idempotency_key` are set for as long as the key is known. A waiting message is not begun
--- before `not_before`; `failures` has every failed attempt as JSON, the last one last. `body` is the whole message as
+-- traceparent; `sender`, `addressed` (an agent or a capability, as the sender had it) and `idempotency_key` are set for
+-- as long as the key is known. A waiting message is not begun before `not_before`; `failures` has every failed attempt as JSON, the last one last. `body` is the whole message as
 -- JSON, and last so that the rest of a row is found without reading a long one.
 ALTER TABLE messages RENAME TO messages_before;
 CREATE TABLE messages (
@@ -19,6 +19,7 @@ CREATE TABLE messages (
     reply_by        REAL,
     trace_id        TEXT,
     sender          TEXT,
+    addressed       TEXT,
     idempotency_key TEXT,
     not_before      REAL,
     died_at         REAL,
@@ -27,12 +28,13 @@ CREATE TABLE messages (
 ) STRICT;
 INSERT INTO messages (
     seq, id, state, receiver, agent, conversation_id, performative, in_reply_to, attempts, created_at, reply_by,
-    trace_id, sender, idempotency_key, body
+    trace_id, sender, addressed, idempotency_key, body
 )
 SELECT
     seq, id, state, json_extract(CAST(body AS TEXT), '$.receiver'), agent, conversation_id, performative, in_reply_to,
     attempts, json_extract(CAST(body AS TEXT), '$.created_at'), json_extract(CAST(body AS TEXT), '$.reply_by'),
-    substr(json_extract(CAST(body AS TEXT), '$.trace'), 4, 32), sender, idempotency_key, body
+    substr(json_extract(CAST(body AS TEXT), '$.trace'), 4, 32), sender,
+    CASE WHEN idempotency_key IS NOT NULL THEN agent END, idempotency_key, body
 FROM messages_before;
 DROP TABLE messages_before;
 
@@ -49,7 +51,7 @@ CREATE INDEX messages_dead ON messages (died_at) WHERE state = 'dead';
 CREATE INDEX messages_by_request ON messages (in_reply_to) WHERE in_reply_to IS NOT NULL;
 CREATE INDEX messages_informs ON messages (conversation_id, agent, seq)
     WHERE performative = 'inform' AND in_reply_to IS NOT NULL;
-CREATE UNIQUE INDEX messages_by_key ON messages (receiver, sender, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX messages_by_key ON messages (addressed, sender, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX messages_keys ON messages (created_at) WHERE idempotency_key IS NOT NULL;
 
 -- The last message that its conversation counts: those after it are counted when there are enough of them, or when
