@@ -182,7 +182,6 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
 
         messenger = BusMessenger(
             bus=bus,
-            store=store,
             contacts=contacts,
             able=bus.directory.providers,
             patience=time_for_a_turn,

@@ -15,7 +15,8 @@ from caxton.config.tool_tables import McpServerTable, RuleTable, ToolsTable
 from caxton.providers.kinds import provider_kinds
 
 ROOT = Path(__file__).parent.parent
-AGENTS = [*sorted((ROOT / "templates").glob("*.toml")), *sorted((ROOT / "examples").glob("*.toml"))]
+FOLDERS = [ROOT / "templates", ROOT / "examples", ROOT / "examples" / "collaboration"]
+AGENTS = [path for folder in FOLDERS for path in sorted(folder.glob("*.toml"))]
 
 
 @pytest.mark.parametrize("path", AGENTS, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.server import until
-from support.walkthrough import Reader, blocks
+from support.walkthrough import TUTORIAL, Reader, blocks
 
 from caxton.domain.settings import ProviderSettings
 from caxton.providers.local import LocalProvider
@@ -133,6 +133,27 @@ def test_conversations_outgrow_their_window_as_written(reader):
     assert one.said[-1] == "Nothing was said yet.\n"
 
 
+def test_agents_compete_as_written(reader):
+    one = reader()
+    said = one.walk("contract-net.md")
+    examples = TUTORIAL.parent / "examples" / "contract-net"
+    written = {info: text for language, info, text in blocks("contract-net.md") if language == "toml"}
+    assert written == {file.name: file.read_text(encoding="utf-8") for file in examples.glob("*.toml")}
+    runs = [text for text in one.said if "AGENT" in text and "SCORE" in text]
+    awarded = [re.search(r"(\S+) +performed", text) for text in runs]
+    assert [found and found[1] for found in awarded[:2]] == ["cheap-copywriter", "swift-copywriter"]
+    assert "The task has none of the words that it bids on." in runs[0]
+    assert " → " in runs[2]
+    assert "Nobody made a bid that could be taken." in runs[3]
+    [answer] = [
+        json.loads(text)
+        for text in one.said
+        if '"task":"Write a slogan for a law firm."' in text and '"bids":[' in text
+    ]
+    assert [party["agent"] for party in answer["participants"] if party["award"]] == ["legal-copywriter"]
+    assert "completed" in said
+
+
 def test_the_provider_of_the_text_is_short():
     [code] = [text for language, info, text in blocks("writing-a-provider.md") if language == "python" and info]
     assert len(code.splitlines()) <= 60
@@ -155,3 +176,20 @@ def test_the_tool_server_of_the_text_works_as_written(reader):
     assert "sides" in said
     [code] = [text for language, info, text in blocks("writing-an-mcp-server.md") if language == "python" and info]
     assert len(code.splitlines()) <= 25
+
+
+def test_several_agents_talk_as_written(reader):
+    one = reader()
+    said = one.walk("conversations.md")
+    [first] = [text for text in one.said if text.startswith("researcher\n")]
+    assert [line for line in first.splitlines() if line in ("researcher", "writer", "reviewer")] == [
+        "researcher",
+        "writer",
+        "reviewer",
+    ]
+    [trace] = [text for text in one.said if "earlier turns left out" in text]
+    assert "You are in a conversation with researcher (collects facts about a topic), writer" in trace
+    assert "user     ada: The topic is tea." in " ".join(trace.split(" ")).replace("→ ", "")
+    assert "event: replies" in said
+    assert "report is open." in said
+    assert "report" not in one.said[-1]

@@ -54,6 +54,8 @@ class Inbox:
         self._held: set[asyncio.Task[None]] = set()
         self._wanting: deque[asyncio.Future[None]] = deque()
         """Senders that wait for room, the first of them first."""
+        self._promised = 0
+        """Places that are kept for senders who were told of them and have not come yet."""
 
     @property
     def depth(self) -> int:
@@ -61,7 +63,7 @@ class Inbox:
 
     def admit(self, message: Message) -> None:
         depth = len(self._lanes)
-        if depth >= self.limit:
+        if depth + self._promised >= self.limit:
             raise CaxtonError(Code.MAILBOX_FULL, f"{self._name!r} has {depth} messages in hand.")
         if self._refuses_low and message.priority < ORDINARY and depth >= self.limit * RESERVED:
             detail = f"{self._name!r} has {depth} messages in hand, and takes none of priority {message.priority} now."
@@ -78,11 +80,19 @@ class Inbox:
             self._dispatch()
 
     async def vacancy(self) -> None:
-        if self.depth < self.limit:
+        """As the port has it; who comes back from here finds his place free until he lets others run."""
+        if self.depth + self._promised < self.limit:
             return
         wanted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wanting.append(wanted)
-        await wanted
+        try:
+            await wanted
+        except asyncio.CancelledError:
+            if wanted.done() and not wanted.cancelled():  # told, and gone before he came: the next one's turn
+                self._promised -= 1
+                self._make_room(1)
+            raise
+        self._promised -= 1
 
     def open(self) -> None:
         self._open = True
@@ -169,4 +179,5 @@ class Inbox:
             wanted = self._wanting.popleft()
             if not wanted.done():
                 wanted.set_result(None)
+                self._promised += 1
                 places -= 1

@@ -1,6 +1,7 @@
 """`caxton bus`: what goes through the bus, in figures and as it happens."""
 
 import time
+from functools import partial
 from typing import Any
 
 import click
@@ -33,7 +34,7 @@ def stats(session: Session, agent: str | None, watch: bool) -> None:
         answer = client.call(operations.STATS, query={"receiver": agent})
         if watch and not session.json:
             click.clear()
-        session.show(answer, lambda answer=answer: _show(session, answer))
+        session.show(answer, partial(_show, session, answer))
         if not watch:
             return
         time.sleep(INTERVAL)

@@ -25,6 +25,8 @@ def show(session: Session, name: str) -> None:
         from caxton.cli.tables import moment, print_table
 
         click.echo(f"Memories: {answer.memories}. Conversations: {len(answer.conversations)}.")
+        if answer.groups:
+            click.echo(f"Takes part in: {', '.join(answer.groups)}.")
         if answer.conversations:
             rows = [(c.id, c.agent, c.messages, moment(c.updated_at)) for c in answer.conversations]
             print_table(session, ("ID", "AGENT", "MESSAGES", "LAST ACTIVE"), rows)

@@ -17,13 +17,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorReport
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Store a message as accepted."""
 
     message: Message
 
 
-class Settle(msgspec.Struct, frozen=True, kw_only=True):
+class Settle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The end of a message that its receiver dealt with, settled or failed, and the reply, if any.
 
     With `deliver` the reply is accepted for its receiver, else it is kept only. Where the message is not accepted (any
@@ -64,7 +64,7 @@ class Remember(msgspec.Struct, frozen=True, kw_only=True):
 Change = Send | Settle | Retry | Bury | Remember
 
 
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+class Claimed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message that waits for its receiver in the store. `seq` orders all of them; `failures` are oldest first."""
 
     seq: int
@@ -97,7 +97,7 @@ class BusEventKind(StrEnum):
     REFUSED = "refused"
 
 
-class BusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Something that happened to a message, for whoever watches the bus. `at` is in seconds since the epoch, UTC.
 
     `reply` comes with settled and failed ones, `error` with failed, retried, buried and refused ones; `duration` is how

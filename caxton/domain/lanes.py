@@ -56,7 +56,6 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
         self._ready: list[deque[tuple[Lane, int]]] = [deque() for _ in range(PRIORITIES)]
-        self._oldest: deque[tuple[Lane, int]] = deque()
         self._count = 0
         self._ready_lanes = 0
         self._turns = 0
@@ -119,7 +118,6 @@ class Lanes:
         """Take out every message, those under way included; in no order between conversations."""
         messages = [message for lane in self._lanes.values() for message, _ in lane.messages]
         self._lanes.clear()
-        self._oldest.clear()
         for queue in self._ready:
             queue.clear()
         self._count = self._ready_lanes = 0
@@ -131,20 +129,15 @@ class Lanes:
         self._turns += 1
         self._ready_lanes += 1
         self._enter(lane)
-        self._oldest.append((lane, lane.turn))
-        self._tidy(self._oldest)
 
     def _enter(self, lane: Lane) -> None:
         queue = self._ready[lane.priority]
         queue.append((lane, lane.turn))
-        self._tidy(queue)
         if lane.priority > self._top:
             self._top = lane.priority
-
-    def _tidy(self, queue: deque[tuple[Lane, int]]) -> None:
-        """Take out void entries once they are most of a queue: of lanes that the other one had, or that rose."""
         if len(queue) > 2 * self._ready_lanes + SLACK:
-            valid = [entry for entry in queue if entry[0].turn == entry[1]]
+            # Most of them are void: of lanes that rose, or that are held.
+            valid = [entry for entry in queue if _waits(entry, lane.priority)]
             queue.clear()
             queue.extend(valid)
 
@@ -152,13 +145,25 @@ class Lanes:
         while True:
             queue = self._ready[self._top]
             while queue:
-                lane, turn = queue.popleft()
-                if lane.turn == turn and lane.priority == self._top:
-                    return lane
+                entry = queue.popleft()
+                if _waits(entry, self._top):
+                    return entry[0]
             self._top -= 1
 
     def _longest_waiting(self) -> Lane:
-        while True:
-            lane, turn = self._oldest.popleft()
-            if lane.turn == turn:
-                return lane
+        """Of the lanes at the heads of the queues: all that wait are taken before any that begins to wait later."""
+        oldest: deque[tuple[Lane, int]] | None = None
+        for priority, queue in enumerate(self._ready):
+            while queue and not _waits(queue[0], priority):
+                queue.popleft()
+            if queue and (oldest is None or queue[0][1] < oldest[0][1]):
+                oldest = queue
+        if oldest is None:
+            raise AssertionError("a lane that is ready is in a queue")
+        return oldest.popleft()[0]
+
+
+def _waits(entry: tuple[Lane, int], priority: int) -> bool:
+    """Whether an entry of the queue of that priority still stands."""
+    lane, turn = entry
+    return lane.turn == turn and lane.priority == priority

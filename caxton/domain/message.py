@@ -47,8 +47,8 @@ class Durability(StrEnum):
     MEMORY = "memory"
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One communicative act, immutable from the moment it is made.
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One communicative act, immutable from the moment it is made; part of no cycle, so the collector need not look.
 
     `id` is a UUIDv7, so ids sort by time of making; `created_at` and `reply_by` are seconds since the epoch, UTC;
     `content` is a JSON object (`{"text": …}` in a request). `receiver` is an address (`domain.address`): before routing
@@ -128,7 +128,7 @@ class MessageState(StrEnum):
     DEAD = "dead"
 
 
-class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message as the store holds it. `attempts` counts the deliveries begun."""
 
     message: Message

@@ -3,7 +3,7 @@
 import msgspec
 
 from caxton.domain.agent import AgentDefinition, LlmOptions
-from caxton.domain.errors import CaxtonError
+from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Message, Performative, answer_to
 from caxton.domain.misunderstanding import Finding, not_understood
@@ -58,7 +58,8 @@ class Acts:
             case Handling.NOTE:
                 return None
             case Handling.REJECT:
-                finding = Finding(field="performative", message=f"is {message.performative.value!r}: no agent acts on it")
+                what = f"is {message.performative.value!r}, which no agent acts on"
+                finding = Finding(field="performative", message=what)
                 return not_understood(message, [finding], id=self._new_id(), now=self._clock.now(), by=agent.name)
 
     def failed(self, message: Message, error: CaxtonError) -> Message:

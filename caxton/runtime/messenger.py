@@ -11,7 +11,6 @@ from caxton.domain.message import Message, Performative
 from caxton.domain.misunderstanding import LONGEST_NAME
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
-from caxton.domain.ports.delivery import DeliveryStore
 from caxton.domain.ports.messenger import Contact, Errand
 from caxton.domain.suggestion import did_you_mean
 from caxton.domain.trace import traceparent
@@ -32,7 +31,6 @@ class BusMessenger:
         self,
         *,
         bus: Bus,
-        store: DeliveryStore,
         contacts: Callable[[], Iterable[Contact]],
         able: Callable[[str], Sequence[str]],
         patience: Callable[[str], float],
@@ -40,7 +38,6 @@ class BusMessenger:
         new_id: IdSource,
     ) -> None:
         self._bus = bus
-        self._store = store
         self._contacts = contacts
         self._able = able
         self._patience = patience
@@ -95,7 +92,7 @@ class BusMessenger:
             id=id,
             performative=performative,
             sender=errand.agent,
-            receiver=self._asked_before(errand.agent, address, key) or address,
+            receiver=address,
             conversation_id=_conversation(parent.conversation_id, address),
             created_at=self._clock.now(),
             content={"text": errand.text},
@@ -123,17 +120,6 @@ class BusMessenger:
         raise CaxtonError(
             Code.AGENT_NOT_FOUND, f"There is no agent and no capability {to!r}.", hint=did_you_mean(to, names)
         )
-
-    def _asked_before(self, agent: str, address: str, key: str | None) -> str | None:
-        """The agent with a capability that this very message went to when the turn ran before, if it did.
-
-        The bus knows a message by its key at one receiver; which of several gets it is decided anew each time.
-        """
-        kind, name = read_address(address)
-        if key is None or kind is not AddressKind.CAPABILITY:
-            return None
-        asked = (one for one in self._able(name) if self._store.keyed(receiver=one, sender=agent, key=key))
-        return next(asked, None)
 
 
 def _key(errand: Errand, address: str, kind: str) -> str:

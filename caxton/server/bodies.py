@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import tomli_w
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from caxton.domain.codec import MSGPACK_NAMES
@@ -49,7 +50,7 @@ async def read_body(request: Request, operation: Operation, largest: int, *, req
         case BodyKind.FIPA:
             return _with_headers(decode(text, Any), request)
         case BodyKind.MESSAGE:
-            return _with_key(_message(text, media_type(request)), request.headers.get(IDEMPOTENCY_KEY))
+            return _to_agent(_message(text, media_type(request)), request.headers)
         case _:
             return decode(text, operation.body)
 
@@ -160,11 +161,13 @@ def _message(text: str, declared: str) -> SendMessage:
     return SendMessage(text=text)
 
 
-def _with_key(message: SendMessage, header: str | None) -> SendMessage:
-    """The message with the key of the header."""
-    if header is None:
-        return message
-    return msgspec.structs.replace(message, idempotency_key=_one_key(message.idempotency_key, header))
+def _to_agent(message: SendMessage, headers: Headers) -> SendMessage:
+    """The message with what headers say of it."""
+    if (key := headers.get(IDEMPOTENCY_KEY)) is not None:
+        message = msgspec.structs.replace(message, idempotency_key=_one_key(message.idempotency_key, key))
+    if (trace := headers.get(TRACEPARENT)) and message.trace is None:
+        message = msgspec.structs.replace(message, trace=trace)
+    return message
 
 
 def _one_key(given: object, header: str) -> str:

@@ -93,7 +93,7 @@ def _words(name: str, text: str | None, known: type[Word]) -> list[Word]:
         if not word:
             continue
         if word not in set(known):
-            hint = did_you_mean(word, known) or f"Known: {', '.join(known)}."
+            hint = did_you_mean(word, map(str, known)) or f"Known: {', '.join(known)}."
             raise CaxtonError(Code.PARAMETER_INVALID, f"`{name}` cannot be {word[:80]!r}.", hint=hint)
         found.append(known(word))
     return found

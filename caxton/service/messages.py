@@ -11,6 +11,7 @@ from caxton.domain.misunderstanding import LONGEST_NAME
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.messages import MessageStore
+from caxton.domain.trace import traceparent
 from caxton.domain.turn import TextDelta, ToolEnded, ToolStarted, TurnEnded, TurnPostponed, TurnStarted, TurnTrace
 from caxton.domain.validation import LARGEST_CONTENT, NEW_CONVERSATION
 from caxton.runtime.images import read_image
@@ -54,7 +55,14 @@ class MessageService:
         self._traces = traces
         self._clock = clock
         self._new_id = new_id
-        self._posting = Posting(bus=bus, store=store, clock=clock, new_id=new_id, largest=largest)
+        self._posting = Posting(
+            bus=bus,
+            store=store,
+            is_agent=lambda name: supervisor.find(name) is not None,
+            clock=clock,
+            new_id=new_id,
+            largest=largest,
+        )
 
     async def send(self, *, name: str, body: SendMessage) -> Reply:
         """The whole reply. The turn goes on, and its reply is stored, even if the caller stops waiting."""
@@ -163,8 +171,9 @@ class MessageService:
             for url in body.images:
                 read_image(url)
             content["images"] = list(body.images)
+        id = self._new_id()
         return Message(
-            id=self._new_id(),
+            id=id,
             performative=Performative.REQUEST,
             sender=sender,
             receiver=name,
@@ -173,6 +182,7 @@ class MessageService:
             content=content,
             idempotency_key=body.idempotency_key,
             durability=Durability.STORED if body.history is None else Durability.MEMORY,
+            trace=traceparent(id, body.trace),
             awaited=True,
         )
 

@@ -1,7 +1,7 @@
 """Sending messages as FIPA has them: read, or answered with not-understood; routed; and waited for, if need be."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 
 import msgspec
@@ -10,7 +10,7 @@ from caxton.domain.address import read_address
 from caxton.domain.content import shortened
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
-from caxton.domain.message import Message
+from caxton.domain.message import Message, Performative
 from caxton.domain.misunderstanding import Finding, MessageNotUnderstood, not_understood
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
@@ -26,13 +26,21 @@ WAIT = "wait"
 
 
 class Posting:
-    """`largest` is how many bytes a content may have as JSON."""
+    """`is_agent` says whether an agent of that name is there, `largest` how many bytes a content may have as JSON."""
 
     def __init__(
-        self, *, bus: Bus, store: MessageStore, clock: Clock, new_id: IdSource, largest: int = LARGEST_CONTENT
+        self,
+        *,
+        bus: Bus,
+        store: MessageStore,
+        is_agent: Callable[[str], bool],
+        clock: Clock,
+        new_id: IdSource,
+        largest: int = LARGEST_CONTENT,
     ) -> None:
         self._bus = bus
         self._store = store
+        self._is_agent = is_agent
         self._clock = clock
         self._new_id = new_id
         self._largest = largest
@@ -86,6 +94,10 @@ class Posting:
         message = read_message(given, id=id, now=now, known=self._known, largest=self._largest)
         if isinstance(message, Message):
             findings += _images(message)
+            answers = message.in_reply_to and message.performative is not Performative.CANCEL
+            if answers and self._is_agent(message.sender):
+                why = f"is {message.sender!r}, an agent, and agents answer for themselves."
+                findings.append(Finding(field="sender", message=why))
             if wait and not message.is_stored and not read_address(message.receiver).is_one:
                 findings.append(Finding(field=WAIT, message="for several takes stored messages.", hint="Leave it out."))
         else:

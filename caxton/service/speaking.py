@@ -18,7 +18,7 @@ from caxton.service.api.messages import Reply
 
 
 class Speaking:
-    """One thing said to `agents` of a group. What each of them is sent has the same sender, `reply_with` and content."""
+    """One thing said to `agents` of a group: what each is sent has the same sender, content and `reply_with`."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import msgspec
 from caxton.domain.address import AddressKind, read_address
 from caxton.domain.delivery import Bury, Change, Claimed, Failure, Remember, Retry, Send, Settle
 from caxton.domain.errors import CaxtonError, Code
-from caxton.domain.message import Message, MessageState, StoredMessage
+from caxton.domain.message import Message, MessageState, Performative, StoredMessage
 
 TRACE = slice(3, 35)
 """Where a traceparent has its trace id."""
@@ -103,8 +103,10 @@ class MemoryDelivery:
         return None if message_id is None else self._held[message_id].message
 
     def reply_to(self, message_id: str) -> Message | None:
-        replies = self._replies.get(message_id)
-        return self._held[replies[0]].message if replies else None
+        messages = [self._held[one].message for one in self._replies.get(message_id, ())]
+        replies = [message for message in messages if message.performative is not Performative.CANCEL]
+        beyond = [reply for reply in replies if reply.performative is not Performative.AGREE]
+        return next(iter(beyond or replies), None)
 
     def recall(self, agent: str, key: str) -> Any:
         value = self._state.get((agent, key))

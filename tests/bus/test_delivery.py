@@ -137,6 +137,24 @@ class TestOverload:
             await house.count(50)
         assert [message.text for message in house.served] == [str(number) for number in range(50)]
 
+    async def test_of_many_senders_who_wait_for_room_none_is_passed_over(self):
+        house = House(mailbox=2, patience=1.0)
+        last = {}
+
+        async def slowly(message):
+            await asyncio.sleep(0)
+
+        async def sender(name):
+            for _ in range(100):
+                await house.bus.send(a_request(sender=name, durability=Durability.MEMORY))
+                last[name] = last.get(name, 0) + 1
+                assert last[name] <= min(last.get(other, 0) for other in names) + 50
+
+        names = [f"sender {number}" for number in range(20)]
+        async with house.bus.serve("helper", slowly):
+            await asyncio.gather(*map(sender, names))
+        assert set(last.values()) == {100}
+
     async def test_what_waits_is_found_by_the_next_process_however_much_it_is(self):
         house = House(mailbox=4)
         stopped = asyncio.Event()

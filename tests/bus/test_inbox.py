@@ -184,3 +184,15 @@ async def test_a_pause_lets_what_is_under_way_end_and_begins_nothing():
     assert desk.done == [("a", False)]
     desk.inbox.open()
     await settled(lambda: len(desk.done) == 2)
+
+
+async def test_a_place_promised_to_one_who_has_gone_is_the_next_ones():
+    desk = Desk(limit=1)
+    desk.inbox.open()
+    desk.put("first")
+    gone, next_one = (asyncio.create_task(desk.inbox.vacancy()) for _ in range(2))
+    await settled(lambda: desk.done)
+    gone.cancel()
+    async with asyncio.timeout(DEADLINE):
+        await next_one
+    desk.inbox.admit(a_request())

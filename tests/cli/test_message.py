@@ -127,13 +127,25 @@ def test_a_failure_is_shown_with_its_error(caxton, agent):
     assert "(failure: " in caxton.out("message", "list", agent)
 
 
-def test_a_trace_shows_what_the_model_was_sent(caxton, agent):
+def test_a_turn_shows_what_the_model_was_sent(caxton, agent):
     request = caxton.json("message", "send", agent, "Hello")["in_reply_to"]
-    said = caxton.out("message", "trace", request)
+    said = caxton.out("message", "turn", request)
     assert [line.split("  ")[-1].strip() for line in said.splitlines()][-3:] == ["You echo.", "Hello", "echo: Hello"]
-    assert caxton.json("message", "trace", request)["prompt"][-1]["content"] == "Hello"
+    assert caxton.json("message", "turn", request)["prompt"][-1]["content"] == "Hello"
 
 
-@pytest.mark.parametrize("verb", ["show", "trace"])
+def test_a_trace_shows_what_a_message_led_to(caxton, agent):
+    reply = caxton.json("message", "send", agent, "Hello")
+    for id in (reply["id"], reply["in_reply_to"]):
+        asked, answered, *_, more = caxton.out("message", "trace", id).splitlines()
+        assert asked.startswith(f"request user → {agent}: Hello  [settled, 0.")
+        assert answered.startswith(f"└─ inform {agent} → user: echo: Hello  [")
+        assert more == f"What a model was sent: caxton message turn {reply['in_reply_to']}"
+        tree = caxton.json("message", "trace", id)
+        assert [node["depth"] for node in tree["nodes"]] == [0, 1]
+        assert tree["complete"]
+
+
+@pytest.mark.parametrize("verb", ["show", "trace", "turn"])
 def test_a_message_that_is_not_there_is_an_error(caxton, verb):
     assert "error: " in caxton.err("message", verb, "nonsense", fails=1)

@@ -37,3 +37,10 @@ def test_a_person_is_erased_for_who_says_so(caxton, agent, zoe):
 def test_a_person_at_the_terminal_is_asked_first(caxton, zoe):
     caxton("person", "forget", zoe, stdin="n\n", fails=130)
     assert "Erased: 1 memories" in caxton.out("person", "forget", zoe, stdin="y\n")
+
+
+def test_the_conversations_of_several_that_somebody_is_in_are_named(caxton, agent):
+    caxton("conversation", "create", agent, "--person", f"{agent}-zoe", "--id", f"{agent}-group")
+    assert f"Takes part in: {agent}-group." in caxton.out("person", "show", f"{agent}-zoe")
+    assert caxton.json("person", "forget", f"{agent}-zoe", "--yes")["participations"] == 1
+    assert "Takes part" not in caxton.out("person", "show", f"{agent}-zoe")

@@ -12,7 +12,7 @@ from support.stores import accepted_for, add, settle
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.domain.delivery import Bury, Claimed, DeadLetter, Failure, Remember, Retry, Send, Settle
 from caxton.domain.errors import CaxtonError, Code, ErrorReport
-from caxton.domain.message import MessageState
+from caxton.domain.message import Message, MessageState
 from caxton.storage.database import open_database
 from caxton.testing.memory import MemoryMessageStore
 
@@ -63,6 +63,18 @@ class TestAppend:
         assert await store.append([first, same_key, same_id, other]) == [first, first, same_id, other]
         assert texts(await accepted_for(store, "helper")) == ["first", "other"]
         assert store.conversation("user:helper").messages == 2
+
+    async def test_one_who_repeats_a_message_for_a_capability_is_recognised_whoever_got_it(self, store):
+        first = a_request(idempotency_key="k", addressed="capability:charts")
+        again = a_request(idempotency_key="k", addressed="capability:charts", agent="other")
+        assert await store.append([first, again]) == [first, first]
+        assert store.keyed(receiver="capability:charts", sender="user", key="k") == first
+        assert store.keyed(receiver="helper", sender="user", key="k") is None
+
+    async def test_what_is_for_a_group_is_one_message_for_each_with_the_same_key(self, store):
+        copies = [a_request(idempotency_key="k", addressed="group:g", agent=name) for name in ("helper", "other")]
+        assert await store.append(copies) == copies
+        assert store.keyed(receiver="other", sender="user", key="k") == copies[1]
 
     async def test_batches_at_once_do_not_mix(self, store):
         batches = [[a_request(f"{batch}.{number}") for number in range(20)] for batch in range(20)]
@@ -354,15 +366,13 @@ class TestDeadLetters:
         await settle(store, message.id, MessageState.SETTLED, an_answer(moved))
         assert store.history("user:helper", "other", 9)[0].request == moved
 
-    async def test_a_redirected_one_keeps_its_key_unless_the_other_has_had_one_with_it(self, store):
+    async def test_who_repeats_a_redirected_one_is_recognised(self, store):
         message = await buried(store, idempotency_key="k")
-        await store.revive([message.id], receiver="other")
-        assert store.keyed(receiver="other", sender="user", key="k").id == message.id
-        assert store.keyed(receiver="helper", sender="user", key="k") is None
-        second = await buried(store, idempotency_key="k")
-        await store.revive([second.id], receiver="other")
-        assert store.keyed(receiver="other", sender="user", key="k").id == message.id
-        assert await store.waiting("other") == 2
+        (moved,) = await store.revive([message.id], receiver="other")
+        again = a_request(idempotency_key="k")
+        assert await add(store, again) == moved
+        to_the_other = a_request(idempotency_key="k", agent="other")
+        assert await add(store, to_the_other) == to_the_other
 
     @pytest.mark.parametrize(
         ("which", "left"),
@@ -396,28 +406,37 @@ class TestKeeper:
         late, in_time, always = a_request(reply_by=10.0), a_request(reply_by=11.0), a_request()
         await store.append([late, in_time, always])
         await store.begin(late.id)
-        assert await store.expire(10.0, unclaimed_before=None, limit=9) == [late]
+        assert await store.expire(10.0, unclaimed_before=None, running=(), limit=9) == [late]
         (letter,) = await store.dead_letters(limit=9)
         assert (letter.message, letter.died_at, letter.error.code) == (late, 10.0, Code.DEADLINE_PASSED)
         assert letter.failures[0].attempt == 1
         assert [one.message for one in await accepted_for(store, "helper")] == [in_time, always]
 
-    async def test_what_nobody_took_up_is_buried_and_what_was_begun_is_not(self, store):
-        old, begun, failed, new = (a_request(created_at=at) for at in (1.0, 1.0, 1.0, 5.0))
-        await store.append([old, begun, failed, new])
-        await store.begin(begun.id)
+    async def test_what_nobody_takes_up_is_buried(self, store):
+        old, failed, new = (a_request(created_at=at) for at in (1.0, 1.0, 5.0))
+        await store.append([old, failed, new])
         await store.commit([Retry(message_id=failed.id, failure=a_failure(), at=99.0)])
-        assert await store.expire(100.0, unclaimed_before=5.0, limit=9) == [old]
+        assert await store.expire(100.0, unclaimed_before=5.0, running=(), limit=9) == [old, failed]
         assert store.dead_letter(old.id).error.code is Code.AGENT_NOT_RUNNING
+        assert len(store.dead_letter(failed.id).failures) == 2
+
+    async def test_what_is_for_one_who_runs_is_his_to_deal_with(self, store):
+        messages = [a_request(agent=name, created_at=1.0, reply_by=2.0) for name in ("helper", "other", "third")]
+        await store.append(messages)
+        assert await store.expire(9.0, unclaimed_before=5.0, running=["helper", "third"], limit=9) == [messages[1]]
 
     async def test_no_more_than_the_limit_expire_at_once(self, store):
         late = [a_request(reply_by=float(number)) for number in range(5)]
         old = [a_request(created_at=1.0) for _ in range(5)]
         await store.append(late + old)
-        assert await store.expire(9.0, unclaimed_before=2.0, limit=3) == late[:3]
-        assert await store.expire(9.0, unclaimed_before=2.0, limit=3) == late[3:] + old[:1]
-        assert await store.expire(9.0, unclaimed_before=2.0, limit=9) == old[1:]
-        assert await store.expire(9.0, unclaimed_before=2.0, limit=9) == []
+
+        async def expired(limit: int) -> list[Message]:
+            return await store.expire(9.0, unclaimed_before=2.0, running=(), limit=limit)
+
+        assert await expired(3) == late[:3]
+        assert await expired(3) == late[3:] + old[:1]
+        assert await expired(9) == old[1:]
+        assert await expired(9) == []
 
     async def test_old_keys_are_forgotten_and_free_again(self, store):
         old, new = a_request(created_at=1.0, idempotency_key="a"), a_request(created_at=5.0, idempotency_key="b")
@@ -437,6 +456,8 @@ class TestKeeper:
         dead = await buried(store, at=1.0, created_at=1.0)
         assert [one.message for one in await store.archivable(9.0, limit=9)] == [requests[at] for at in (1, 2, 0)]
         assert [one.message for one in await store.archivable(9.0, limit=2)] == [requests[1], requests[2]]
+        assert [one.message for one in await store.archivable(9.0, limit=2, after=requests[2].id)] == [requests[0]]
+        assert await store.archivable(9.0, limit=2, after="nothing") == []
         assert [one.message for one in await store.archivable(9.0, limit=9, dead=True)] == [dead]
         assert await store.archivable(1.0, limit=9, dead=True) == []
 

@@ -78,3 +78,17 @@ async def test_pages_follow_each_other_without_gap_or_repetition(store, wanted):
 async def test_nothing_is_before_a_message_that_there_is_not(store, wanted):
     await fill(store)
     assert await store.search(wanted, limit=9, before="nothing") == []
+
+
+async def test_a_cancel_is_no_reply_and_an_agree_only_where_no_other_follows(store):
+    request = a_request()
+    await add(store, request)
+    for performative, found in [
+        (Performative.CANCEL, None),
+        (Performative.AGREE, Performative.AGREE),
+        (Performative.INFORM, Performative.INFORM),
+        (Performative.FAILURE, Performative.INFORM),
+    ]:
+        await add(store, an_answer(request, performative=performative))
+        reply = store.reply_to(request.id)
+        assert (reply.performative if reply else None) is found

@@ -28,19 +28,21 @@ BEGIN SELECT raise(ABORT, 'on purpose'); END
 """
 
 requests = st.builds(
-    lambda agent, talk, sender, key, trace, due: a_request(
+    lambda agent, talk, sender, key, trace, due, addressed: a_request(
         agent=agent,
         conversation_id=talk,
         sender=sender,
         idempotency_key=key,
         trace=trace and f"00-{trace}-00f067aa0ba902b7-01",
         reply_by=due,
+        addressed=addressed,
     ),
     agent=st.sampled_from(AGENTS),
     talk=st.sampled_from(TALKS),
     sender=st.sampled_from(("user", *AGENTS)),
     key=st.sampled_from([None, None, "one", "two"]),
     trace=st.sampled_from([None, *TRACES]),
+    addressed=st.sampled_from([None, None, "capability:charts", "group:one"]),
     due=st.sampled_from([None, None, 1_800_000_010.0, 1_900_000_000.0]),
 )
 failures = st.builds(
@@ -95,7 +97,8 @@ class Stores(RuleBasedStateMachine):
     def accepted(self, message: Message) -> None:
         """What a message that is sent does to the model."""
         key = message.idempotency_key
-        place = (message.receiver, message.sender, key or "")
+        by_capability = (message.addressed or "").startswith("capability:")
+        place = (message.addressed if by_capability else message.receiver, message.sender, key or "")
         if message.id not in self.model and not (key and place in self.keys):
             self.model[message.id] = MessageState.ACCEPTED
             if key:
@@ -188,15 +191,6 @@ class Stores(RuleBasedStateMachine):
         assert {one.id for one in revived} == {one for one in named if self.model.get(one) is MessageState.DEAD}
         for one in revived:
             self.model[one.id] = MessageState.ACCEPTED
-        # Their keys went with them to another receiver.
-        self.keys = {}
-        for message in self.sent:
-            for name in AGENTS:
-                place = (name, message.sender, message.idempotency_key or "")
-                if message.idempotency_key and (
-                    held := self.memory.keyed(receiver=name, sender=place[1], key=place[2])
-                ):
-                    self.keys[place] = held.id
 
     @rule(before=st.sampled_from([None, 50.0]), all=st.booleans(), data=st.data())
     def purge(self, before: float | None, all: bool, data: st.DataObject) -> None:
@@ -210,7 +204,9 @@ class Stores(RuleBasedStateMachine):
 
     @rule(now=st.sampled_from([1_800_000_005.0, 1_850_000_000.0]), old=st.booleans(), limit=st.integers(1, 9))
     def expire(self, now: float, old: bool, limit: int) -> None:
-        for message in self.both("expire", now, unclaimed_before=now if old else None, limit=limit):
+        before = now if old else None
+        for message in self.both("expire", now, unclaimed_before=before, running=["third"], limit=limit):
+            assert message.receiver != "third"
             assert self.model[message.id] is MessageState.ACCEPTED
             self.model[message.id] = MessageState.DEAD
 

@@ -36,7 +36,6 @@ class Office:
         self.contacts: list[Contact] = []
         self.messenger = BusMessenger(
             bus=bus,
-            store=store,
             contacts=lambda: self.contacts,
             able=bus.directory.providers,
             patience=lambda agent: PATIENCE,

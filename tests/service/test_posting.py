@@ -156,20 +156,34 @@ class TestPost:
 
 
 class TestReply:
-    async def test_a_reply_by_hand_goes_to_who_asked(self, running):
+    async def test_a_reply_goes_to_who_asked(self, running):
         heard = asyncio.get_running_loop().create_future()
 
         async def listen(message: Message) -> None:
             heard.set_result(message)
 
-        async with running.bus.serve("boss", listen):
-            posted = await post(running, receiver="helper", sender="boss", text="hold on")
+        async def say_nothing(message: Message) -> None:
+            return
+
+        async with running.bus.serve("boss", listen), running.bus.serve("clerk", say_nothing):
+            posted = await post(running, receiver="clerk", sender="boss", text="Do it")
             id = posted.accepted[0].id
             await post(running, performative="agree", in_reply_to=id)
             async with asyncio.timeout(DEADLINE):
                 agreed = await heard
-            assert (agreed.sender, agreed.conversation_id, agreed.in_reply_to) == ("helper", "boss:helper", id)
-            running.model.let_go.set()
+            assert (agreed.sender, agreed.conversation_id, agreed.in_reply_to) == ("clerk", "boss:clerk", id)
+            assert (await running.messages.reply(id=id)).performative is Performative.AGREE
+            heard = asyncio.get_running_loop().create_future()
+            await post(running, performative="inform", in_reply_to=id, text="Done")
+            assert (await running.messages.reply(id=id)).text == "Done"
+
+    async def test_nobody_answers_for_an_agent(self, running):
+        posted = await post(running, receiver="helper", text="hold on")
+        id = posted.accepted[0].id
+        error = await told(post(running, performative="inform", in_reply_to=id, text="Done"))
+        assert [finding.field for finding in error.findings] == ["sender"]
+        running.model.let_go.set()
+        assert (await settled(running, id)).text == "echo: hold on"
 
     async def test_a_cancel_ends_the_turn_that_it_names(self, running):
         posted = await post(running, receiver="helper", text="hold on")

@@ -22,7 +22,11 @@ WHERE receiver = ? AND state = 'accepted' AND seq > ? ORDER BY seq LIMIT ?
 WAITING = "SELECT count(*) FROM messages WHERE receiver = ? AND state = 'accepted'"
 RECEIVERS = "SELECT receiver, count(*) FROM messages WHERE state = 'accepted' GROUP BY receiver"
 FIND = "SELECT body, state, attempts FROM messages WHERE id = ?"
-REPLY = "SELECT body FROM messages WHERE in_reply_to = ? ORDER BY seq LIMIT 1"
+# A cancel names in the same way what it is about; an agree, where that is not all, comes before what was agreed to.
+REPLY = """
+SELECT body FROM messages WHERE in_reply_to = ? AND performative <> 'cancel'
+ORDER BY performative = 'agree', seq LIMIT 1
+"""
 
 failures_of = msgspec.json.Decoder(tuple[Failure, ...]).decode
 

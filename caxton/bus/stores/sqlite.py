@@ -11,6 +11,7 @@ RESCUED = (
     """
     UPDATE messages SET
         receiver = coalesce(receiver, json_extract(CAST(body AS TEXT), '$.receiver')),
+        addressed = CASE WHEN idempotency_key IS NOT NULL THEN coalesce(addressed, agent) END,
         created_at = json_extract(CAST(body AS TEXT), '$.created_at')
     WHERE receiver IS NULL OR created_at IS NULL
     """,

@@ -61,7 +61,9 @@ class DeliveryStore(Protocol):
         ...
 
     def reply_to(self, message_id: str) -> Message | None:
-        """The stored reply to a message, None while there is none."""
+        """The stored reply to a message, None while there is none: the first one beyond an agree, which is none itself
+        where another one follows. A cancel of a message is no reply to it.
+        """
         ...
 
     def recall(self, agent: str, key: str) -> Any:

@@ -21,6 +21,8 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     With an `idempotency_key` a message that is sent again by the same sender is not answered again: the reply is that
     to the first one, or its error, for as long as the first one is kept. It does not go with `history`.
+
+    `trace` is a W3C traceparent, as the header of that name; all that the message leads to has its trace id.
     """
 
     text: str
@@ -29,6 +31,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     history: tuple[ChatMessage, ...] | None = None
     images: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    trace: str | None = None
 
 
 class ToolUse(msgspec.Struct, frozen=True, kw_only=True):

@@ -265,4 +265,4 @@ async def test_a_database_of_before_the_bus_is_brought_over(tmp_path, monkeypatc
         assert store.conversation("user:helper").messages == 3
         await store.append([a_request()])
         assert store.conversation("user:helper").messages == 4
-        assert await store.expire(9.0, unclaimed_before=None, limit=9) == [waiting]
+        assert await store.expire(9.0, unclaimed_before=None, running=(), limit=9) == [waiting]

@@ -1,0 +1,89 @@
+"""The three agents of examples/collaboration at work: the real server, the real embedded model, over HTTP."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "collaboration"
+TEAM = ["researcher", "writer", "reviewer"]
+
+
+def post(server, path, **body):
+    status, _, answer = server.http("POST", path, json.dumps(body))
+    assert status in (200, 201), answer
+    return answer
+
+
+def heard(server, reply):
+    """What the model was sent for a reply: the system prompt, and the rest."""
+    status, _, trace = server.http("GET", f"/messages/{reply['in_reply_to']}/trace")
+    assert status == 200
+    system, *rest = [message["content"] for message in trace["prompt"]]
+    return system, rest
+
+
+@pytest.fixture
+def team(server):
+    for name in TEAM:
+        server("create", "--config", str(EXAMPLE / f"{name}.toml"))
+    return server
+
+
+def test_three_agents_hand_their_work_on(team):
+    group = post(team, "/conversations", participants=TEAM, people=["ada"], id="report", order="in-turn", title="Tea")
+    assert [one["name"] for one in group["participants"]] == [*TEAM, "ada"]
+
+    # Each is given what those before it said, by name, and is told who the others are.
+    answer = post(team, "/conversations/report/message", text="The topic is tea.", sender="ada")
+    assert [(one["agent"], one["error"]) for one in answer["replies"]] == [(name, None) for name in TEAM]
+    replies = [one["reply"] for one in answer["replies"]]
+    assert all(reply["text"].strip() and reply["provider"] == "local" for reply in replies)
+    facts, draft, review = (reply["text"] for reply in replies)
+    assert heard(team, replies[0])[1] == ["ada: The topic is tea."]
+    assert heard(team, replies[1])[1] == [f"ada: The topic is tea.\n\nresearcher: {facts}"]
+    system, rest = heard(team, replies[2])
+    assert rest == [f"ada: The topic is tea.\n\nresearcher: {facts}\n\nwriter: {draft}"]
+    assert "You are reviewer." in system
+    assert "writer (writes a short text from facts)" in system
+
+    # The next message goes on from there; one that is away does not stop the others.
+    team("agent", "stop", "researcher")
+    answer = post(team, "/conversations/report/message", text="Shorter, please.", sender="ada")
+    assert [one["error"] and one["error"]["code"] for one in answer["replies"]] == ["agent_not_running", None, None]
+    assert heard(team, answer["replies"][1]["reply"])[1] == [
+        f"ada: The topic is tea.\n\nresearcher: {facts}",
+        draft,
+        f"reviewer: {review}\n\nada: Shorter, please.",
+    ]
+
+    # It is all there after a restart, and is read as one talk.
+    team("server", "stop")
+    team("server", "start")
+    shown = team("conversation", "show", "report")
+    assert shown.count("The topic is tea.") == 1
+    assert draft.strip().splitlines()[0] in shown
+    assert team.json("conversation", "show", "report")["conversation"]["group"]["title"] == "Tea"
+
+    # Erased is erased: who took part, and what was said.
+    assert team.http("DELETE", "/people/ada")[2]["participations"] == 1
+    assert team.http("GET", "/conversations/report")[0] == 404
+
+
+def test_replies_stream_with_the_names_of_those_who_speak(team):
+    post(team, "/conversations", participants=TEAM, id="report")
+    status, headers, text = team.http(
+        "POST", "/conversations/report/message", json.dumps({"text": "Say hello."}), Accept="text/event-stream"
+    )
+    assert status == 200
+    assert headers["content-type"].startswith("text/event-stream")
+    blocks = [block.split("\n", 1) for block in text.strip().split("\n\n")]
+    events = [(kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for kind, data in blocks if data]
+    whole = events[-1]
+    assert whole[0] == "replies"
+    assert [one["agent"] for one in whole[1]["replies"]] == TEAM
+    for name in TEAM:
+        own = [(kind, event) for kind, event in events[:-1] if event["agent"] == name]
+        kinds = [kind for kind, _ in own]
+        assert kinds == ["start", *["delta"] * (len(own) - 2), "reply"]
+        assert "".join(event["text"] for _, event in own[1:-1]) == own[-1][1]["reply"]["text"]
