@@ -8,13 +8,16 @@ NAMES = (
     "cli",
     "reload",
     "http_message",
-    "append",
     "idle_agents",
     "provider_layer",
     "memory_search",
     "context",
     "tool_call",
     "wasm_call",
+    "bus",
+    "bus_durable",
+    "bus_routing",
+    "bus_memory",
 )
 
 

@@ -122,7 +122,7 @@ async def run(count: int, durability: Durability) -> tuple[float, list[int]]:
         for number in range(first, count, IN_FLIGHT):
             await bus.send(messages.build(number % CONVERSATIONS, number // CONVERSATIONS))
 
-    async with opened(BusSettings()) as bus, bus.serve("receiver", handle):
+    async with opened(BusSettings()) as bus, bus.serve("receiver", handle, concurrency=IN_FLIGHT):
         began = time.perf_counter()
         await asyncio.gather(*(sender(first) for first in range(IN_FLIGHT)))
         await done.wait()

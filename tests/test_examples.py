@@ -15,7 +15,7 @@ from caxton.config.tool_tables import McpServerTable, RuleTable, ToolsTable
 from caxton.providers.kinds import provider_kinds
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = [ROOT / "templates", ROOT / "examples", ROOT / "examples" / "collaboration"]
+FOLDERS = [ROOT / "templates", *(ROOT / "examples" / one for one in ("", "collaboration", "contract-net"))]
 AGENTS = [path for folder in FOLDERS for path in sorted(folder.glob("*.toml"))]
 
 

@@ -75,13 +75,13 @@ def test_the_choice_of_a_provider_works_as_written(reader, llama):
 def test_messages_find_their_way_as_written(reader):
     one = reader()
     said = one.walk("routing.md")
-    replies = [json.loads(text)["replies"] for text in one.said if text.startswith('{"accepted":')]
-    by_version, while_stopped, to_all, urgent = replies
+    by_version, while_stopped = [json.loads(text)["replies"] for text in one.said if '"accepted":' in text]
     assert by_version[0]["sender"] == "forecaster"
     assert list(by_version[0]["content"]["data"]) == ["summary"]
-    assert (while_stopped[0]["sender"], to_all, urgent[0]["sender"]) == ("almanac", [], "almanac")
+    assert while_stopped[0]["sender"] == "almanac"
     assert "no other running agent can do 'timetable'" in said
     assert "No agent can do 'timetable', which planner requires." in said
+    assert all(f"sent to {name}" in said for name in ("forecaster", "almanac", "planner"))
 
 
 def test_the_provider_of_the_text_works_as_written(reader, llama, tmp_path):
@@ -181,7 +181,7 @@ def test_the_tool_server_of_the_text_works_as_written(reader):
 def test_several_agents_talk_as_written(reader):
     one = reader()
     said = one.walk("conversations.md")
-    [first] = [text for text in one.said if text.startswith("researcher\n")]
+    first = next(text for text in one.said if text.startswith("researcher\n"))
     assert [line for line in first.splitlines() if line in ("researcher", "writer", "reviewer")] == [
         "researcher",
         "writer",
@@ -189,7 +189,8 @@ def test_several_agents_talk_as_written(reader):
     ]
     [trace] = [text for text in one.said if "earlier turns left out" in text]
     assert "You are in a conversation with researcher (collects facts about a topic), writer" in trace
-    assert "user     ada: The topic is tea." in " ".join(trace.split(" ")).replace("→ ", "")
+    assert re.search(r"user +ada: The topic is tea\.\n\n? +researcher: ", trace)
     assert "event: replies" in said
     assert "report is open." in said
     assert "report" not in one.said[-1]
+    print("SAID", [text[:700] for text in one.said if "event: " not in text][6:])

@@ -3,7 +3,6 @@
 import gzip
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +29,6 @@ class ArchivedMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ArchivedMessage).decode
-Add = Callable[[Iterable[ArchivedMessage]], None]
 
 
 class Archive:
@@ -42,12 +40,12 @@ class Archive:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    @contextmanager
-    def adding(self, at: float) -> Iterator[Add]:
-        """A new file, named by a time: what adds to it. It appears when the block ends, unless that raises."""
+    def add(self, lines: Iterable[bytes], at: float) -> Path:
+        """A new file of lines as `line_of` has them, named by a time; it is on the disk when this returns."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _whole(self._free(at)) as add:
-            yield add
+        path = self._free(at)
+        _write(path, lines)
+        return path
 
     def files(self) -> list[Path]:
         """The oldest first."""
@@ -88,15 +86,18 @@ def read_archive(path: Path) -> Iterator[ArchivedMessage]:
             yield _decode(line)
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[Add]:
-    """A file that is at `path` when the block has ended well, on the disk; what was there before stays until then."""
+def line_of(one: ArchivedMessage) -> bytes:
+    return _encode(one) + b"\n"
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    """Have a file at `path`, on the disk; what was there stays until it is whole."""
     partial = path.with_name(path.name + PARTIAL)
     try:
         # For nobody else to read, as the database.
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
             with gzip.open(raw, "wb") as file:
-                yield lambda lines: file.writelines(_encode(one) + b"\n" for one in lines)
+                file.writelines(lines)
             raw.flush()
             os.fsync(raw.fileno())
         partial.replace(path)
@@ -112,8 +113,7 @@ def _only(path: Path, stays: Callable[[ArchivedMessage], bool]) -> int:
     if not left:
         path.unlink()
     elif len(left) < len(before):
-        with _whole(path) as add:
-            add(left)
+        _write(path, map(line_of, left))
     return len(before) - len(left)
 
 

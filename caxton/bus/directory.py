@@ -35,11 +35,11 @@ class Offer:
             return
         if self._input is None:
             self._input = JsonSchema(schema)
-        if problems := self._input.problems(message.content):
+        if misfit := self._input.misfit(message.content):
             name = str(self.capability.name)
             raise CaxtonError(
                 Code.CONTENT_MISMATCH,
-                f"The content is not what {address!r} takes for {name!r}: {'; '.join(problems)}.",
+                f"The content is not what {address!r} takes for {name!r}: {misfit}.",
                 hint=f"`caxton capability show {name}` has its schema.",
             )
 

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from caxton.bus.archive import Add, Archive, ArchivedMessage
+from caxton.bus.archive import Archive, ArchivedMessage, line_of
 from caxton.domain.bus_settings import BusSettings
 from caxton.domain.delivery import BusEvent, BusEventKind
 from caxton.domain.errors import CaxtonError
@@ -24,8 +23,8 @@ EVERY = 60.0
 """Seconds from one round to the next."""
 STEP = 200
 """Messages in hand at once; others get their turn at the store between."""
-LONGEST = 50_000
-"""Messages in one file at most: their ids are in memory until it is on the disk."""
+LONGEST = 16 * 2**20
+"""Bytes in one file, not compressed: when there are that many it is written."""
 
 
 class Kept(Keeper, DeadLetterStore, Protocol):
@@ -84,6 +83,8 @@ class Keeping:
                 tidied = await self.tidy()
             except (CaxtonError, OSError) as error:
                 log.error("housekeeping could not be finished, and goes on in %.0f s: %s", EVERY, error)
+            except Exception:  # a fault of ours is no reason to stop the server, nor to keep house no more
+                log.exception("housekeeping failed, and goes on in %.0f s", EVERY)
             else:
                 if tidied != Tidied():
                     log.info("housekeeping: %s", tidied)
@@ -99,13 +100,14 @@ class Keeping:
             for message in expired:
                 letter = self._store.dead_letter(message.id)
                 error = letter.error if letter else None
-                log.warning("message %s to %s is a dead letter: %s", message.id, message.receiver, error)
+                why = error.message if error else "it was purged since"
+                log.warning("message %s to %s is a dead letter: %s", message.id, message.receiver, why)
                 for observer in self._observers:
                     observer.observe(BusEvent(kind=BusEventKind.BURIED, at=now, message=message, error=error))
         return count
 
     async def _let_go(self, before: float, *, dead: bool) -> tuple[int, int]:
-        """Delete what is older, into files first where so wished; how many messages were put there, how many deleted."""
+        """Delete what is older, into files first where so wished; how many were put there, and how many deleted."""
         archived = dropped = 0
         while ids := await (self._put_away(before, dead=dead) if self._settings.archive else self._old(before, dead)):
             archived += len(ids) if self._settings.archive else 0
@@ -121,21 +123,20 @@ class Keeping:
 
         Deleted after that, and not before: who dies between finds them again, and puts them into another file, too.
         """
-        page = await self._store.archivable(before, limit=STEP, dead=dead)
-        if not page:
-            return []
+        lines: list[bytes] = []
         ids: list[str] = []
-        with self._archive.adding(self._clock.now()) as add:
-            while page and len(ids) < LONGEST:
-                await asyncio.to_thread(self._write, add, page)
-                ids += [one.message.id for one in page]
-                page = await self._store.archivable(before, limit=STEP, after=ids[-1], dead=dead)
+        size = 0
+        while size < LONGEST and (
+            page := await self._store.archivable(before, limit=STEP, after=ids[-1] if ids else None, dead=dead)
+        ):
+            lines += [line_of(self._archived(one)) for one in page]
+            ids += [one.message.id for one in page]
+            size = sum(map(len, lines))
+        if lines:
+            await asyncio.to_thread(self._archive.add, lines, self._clock.now())
         return ids
 
-    def _write(self, add: Add, page: Sequence[StoredMessage]) -> None:
-        add(self._line(one) for one in page)
-
-    def _line(self, one: StoredMessage) -> ArchivedMessage:
+    def _archived(self, one: StoredMessage) -> ArchivedMessage:
         letter = self._store.dead_letter(one.message.id) if one.state is MessageState.DEAD else None
         return ArchivedMessage(
             message=one.message,

@@ -16,7 +16,7 @@ from caxton.bus.negotiation import Negotiation
 from caxton.domain.contract_net import Contract, ContractState, ContractStep, PartyState
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
-from caxton.domain.message import Message, Performative
+from caxton.domain.message import Message, MessageState, Performative
 from caxton.domain.ports.bus import Bus
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.contracts import ContractStore
@@ -183,6 +183,8 @@ class Undertaking:
                 self._stop(speaker, award, "It was not done in time.")
             else:
                 self.negotiation.broke(agent, error.message, at=self._clock.now())
+                if error.code is Code.AGENT_NOT_RUNNING:
+                    await self._withdraw(award)
         else:
             self.negotiation.reported(agent, reply)
         self.changed()
@@ -218,6 +220,13 @@ class Undertaking:
                 log.info("%s did not say that it stopped: %s", award.receiver, error)
 
         self._asides.add(ask())
+
+    async def _withdraw(self, award: Message) -> None:
+        """Have an award that was put off, its agent being stopped, not be carried out when that starts again."""
+        try:
+            await self._bus.settle(award, MessageState.FAILED, None)
+        except CaxtonError as error:
+            log.warning("the award %s to %s could not be withdrawn: %s", award.id, award.receiver, error)
 
     async def _save(self) -> None:
         await self._store.save(self.contract)

@@ -54,7 +54,7 @@ def show(session: Session, name: str) -> None:
             click.echo(f"No agent can do {answer.name!r}, which {required_by} requires.")
             return
         rows = [
-            (one.agent, one.capability, one.state, f"{one.waiting} of {one.limit}", _speed(one.seconds))
+            (one.agent, one.capability, one.state, f"{one.waiting} of {one.limit}", speed(one.seconds))
             for one in answer.providers
         ]
         print_table(session, ("AGENT", "CAPABILITY", "STATE", "IN HAND", "TAKES"), rows)
@@ -76,5 +76,6 @@ def _schemas(one: capabilities.ProviderEntry) -> list[tuple[str, object]]:
     return [(side, schema) for side, schema in (("input", one.input), ("output", one.output)) if schema is not None]
 
 
-def _speed(seconds: float | None) -> str:
+def speed(seconds: float | None) -> str:
+    """How long something took, as people read it."""
     return "unknown" if seconds is None else f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

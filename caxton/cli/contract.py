@@ -74,7 +74,7 @@ def run(
     weights: dict[str, float],
     no_wait: bool,
 ) -> int:
-    """Call for bids on TASK, have the best of them do it, and show how it went.
+    """Have agents bid on TASK, and the best of them do it.
 
     Without TASK, or with "-", it is read from standard input. The exit status is 1 where it was not done.
     """

@@ -11,12 +11,11 @@ from caxton.config.codes import Problem
 from caxton.config.places import KeyPath
 from caxton.config.toml import Finding
 from caxton.domain.capability import CapabilityDetails
+from caxton.domain.json_schema import JsonSchema
 from caxton.domain.suggestion import did_you_mean
 
 CAPABILITY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(:v[1-9]\d{0,8})?")
 DETAILS = "capability_details"
-LONGEST = 200
-"""Characters of what is wrong with a schema."""
 
 
 def _capability(text: str) -> str:
@@ -55,54 +54,22 @@ def detail_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
             message = f"{shown(name)} is not one of the agent's 'capabilities'"
             yield Finding((DETAILS, name), Problem.INVALID_VALUE, message, hint, at_key=True)
         for side in ("input", "output") if isinstance(table, dict) else ():
-            if isinstance(schema := table.get(side), dict):
-                yield from _schema_rules((DETAILS, name, side), schema)
+            schema = table.get(side)
+            if isinstance(schema, dict) and (flaw := JsonSchema(schema).flaw):
+                path = (DETAILS, name, side, *(flaw.path or _reference(schema, flaw.what)))
+                yield Finding(path, Problem.INVALID_VALUE, f"this is no JSON schema that can be used: {flaw.what}")
 
 
-def _schema_rules(path: KeyPath, schema: dict[str, Any]) -> Iterator[Finding]:
-    """What keeps a schema from being one (draft 2020-12, unless it names another)."""
-    # Imported where there is one.
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-    from jsonschema.validators import validator_for
-
-    validator = validator_for(schema, default=Draft202012Validator)
-    checker = validator(validator.META_SCHEMA, format_checker=validator.FORMAT_CHECKER)
-    try:
-        error = best_match(checker.iter_errors(schema))
-    except RecursionError:
-        yield Finding(path, Problem.INVALID_VALUE, "the schema is nested too deeply", at_key=True)
-        return
-    if error:
-        place = (*path, *error.absolute_path)
-        yield Finding(place, Problem.INVALID_VALUE, f"this is no JSON schema: {error.message[:LONGEST]}")
-    else:
-        yield from _reference_rules(path, schema)
-
-
-def _reference_rules(path: KeyPath, schema: dict[str, Any]) -> Iterator[Finding]:
-    """References that lead nowhere. None is followed out of the schema: nothing is fetched to check a message."""
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
-
-    resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
-    waiting: list[tuple[KeyPath, Any]] = [(path, schema)]
+def _reference(schema: dict[str, Any], what: str) -> KeyPath:
+    """Where the reference stands that a flaw speaks of, which does not say so itself; the whole where it is none."""
+    waiting: list[tuple[KeyPath, Any]] = [((), schema)]
     while waiting:
         place, value = waiting.pop()
-        if isinstance(value, list):
-            waiting += [((*place, number), one) for number, one in enumerate(value)]
-        elif isinstance(value, dict):
-            waiting += [((*place, key), one) for key, one in value.items()]
-            reference = value.get("$ref")
-            if not isinstance(reference, str):
-                continue
-            try:
-                if reference.startswith("#"):
-                    resolver.lookup(reference)
-                    continue
-            except Unresolvable:
-                pass
-            message = f"nothing in the schema is {shown(reference)}"
-            hint = 'Put it below "$defs" and write "#/$defs/NAME"; a schema elsewhere is not fetched.'
-            yield Finding((*place, "$ref"), Problem.INVALID_VALUE, message, hint)
+        match value:
+            case {"$ref": str(reference)} if reference and reference.removeprefix("#") in what:
+                return (*place, "$ref")
+            case dict():
+                waiting += [((*place, key), one) for key, one in value.items()]
+            case list():
+                waiting += [((*place, number), one) for number, one in enumerate(value)]
+    return ()

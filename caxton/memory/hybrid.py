@@ -9,7 +9,7 @@ import msgspec
 from caxton.domain.errors import CaxtonError
 from caxton.domain.memory import MemoryEntry, MemoryFilter, MemoryHit, MemoryQuery, SearchMode, SearchResult, Vector
 from caxton.memory import checks
-from caxton.memory.meanings import Meanings
+from caxton.memory.meanings import SEARCHING, Meanings
 from caxton.memory.words import fused
 
 MOST, DEPTH = 1_000, 50
@@ -34,7 +34,7 @@ async def searched(finder: Finder, meanings: Meanings, query: MemoryQuery) -> Se
     if not 1 <= query.limit <= MOST:
         raise checks.invalid(f"A search gives 1 to {MOST} entries; {query.limit!r} were asked for.")
     depth = max(DEPTH, query.limit)
-    worded, (vectors, warning) = await asyncio.gather(_worded(finder, query, depth), _meaning(meanings, query))
+    worded, (vectors, warning) = await asyncio.gather(_worded(finder, query, depth), meaning(meanings, query))
     found = {entry.id: entry for entry in worded}
     near: dict[str, float] = {}
     for vector in vectors:
@@ -54,15 +54,15 @@ async def _worded(finder: Finder, query: MemoryQuery, limit: int) -> list[Memory
     return [] if query.mode is SearchMode.SEMANTIC else await finder.by_words(query, limit)
 
 
-async def _meaning(meanings: Meanings, query: MemoryQuery) -> tuple[list[Vector], str]:
+async def meaning(meanings: Meanings, query: MemoryQuery) -> tuple[list[Vector], str]:
     """The query's vector, or none and a warning."""
     if query.mode is SearchMode.EXACT:
         return [], ""
-    try:
+    if query.mode is SearchMode.SEMANTIC:
         return await meanings.of([query.text]), ""
+    try:
+        return await meanings.soon([query.text], SEARCHING), ""
     except CaxtonError as error:
-        if query.mode is SearchMode.SEMANTIC:
-            raise
         return [], f"Only words were searched for: {error.message}"
 
 

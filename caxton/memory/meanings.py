@@ -1,5 +1,6 @@
 """The embedder as the store sees it: held to the model and dimension that its vectors are recorded with."""
 
+import asyncio
 import logging
 import struct
 from collections import OrderedDict
@@ -19,6 +20,11 @@ RECORD = "INSERT INTO memory_models (name, dimension) VALUES (?, ?) RETURNING id
 
 RECENT = 64
 """Texts whose vectors are remembered."""
+SEARCHING, STORING = 5.0, 2.0
+"""Seconds that a search by words too waits for its meaning, and that an entry waits for its own before it is stored
+without. The first may have to wait until the model is loaded."""
+PAUSES = 5.0, 60.0
+"""Seconds for which an embedder that was too slow is not waited for: at first, and at most."""
 
 
 class Meanings:
@@ -31,6 +37,8 @@ class Meanings:
         self.error = ""
         self._embedder = embedder
         self._recent: OrderedDict[str, Vector] = OrderedDict()
+        self._pause = 0.0
+        self._paused_until = 0.0
 
     async def of(self, texts: Sequence[str]) -> list[Vector]:
         """A vector for each text; CaxtonError `embedder_unavailable` or `embedding_invalid`.
@@ -49,11 +57,34 @@ class Meanings:
             self.error = error.message
             raise
         self.error = ""
+        self._pause = self._paused_until = 0.0
         if len(texts) == 1:
             self._recent[texts[0]] = vectors[0]
             if len(self._recent) > RECENT:
                 self._recent.popitem(last=False)
         return vectors
+
+    async def soon(self, texts: Sequence[str], seconds: float) -> list[Vector]:
+        """The same for somebody who waits for a reply: `embedder_unavailable` after that time.
+
+        Then at once for a while, so that an embedder that has stalled delays one turn and not every one.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._paused_until and not (len(texts) == 1 and texts[0] in self._recent):
+            raise self._slow("was too slow a moment ago, and is not waited for")
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                return await self.of(texts)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            shortest, longest = PAUSES
+            self._pause = min(longest, max(shortest, 2 * self._pause))
+            self._paused_until = asyncio.get_running_loop().time() + self._pause
+            error = self._slow(f"did not answer within {seconds:g} s")
+            log.warning("embedding is put off: %s", error)
+            self.error = error.message
+            raise error from None
 
     def accept_any(self) -> None:
         """Take the embedder's word for the dimension from now on, whatever is recorded."""
@@ -76,6 +107,9 @@ class Meanings:
             return known
         made: int = session.execute(RECORD, (self.model, self.dimension))[0][0]
         return made
+
+    def _slow(self, what: str) -> CaxtonError:
+        return CaxtonError(Code.EMBEDDER_UNAVAILABLE, f"The embedding model {self.model!r} {what}.")
 
     def _check(self, vectors: Sequence[Vector], count: int) -> None:
         if len(vectors) != count:

@@ -28,7 +28,7 @@ from caxton.domain.ports.memory import Embedder
 from caxton.memory import checks
 from caxton.memory.entries import as_new, checked, ends, new_entry
 from caxton.memory.hybrid import searched
-from caxton.memory.meanings import Meanings
+from caxton.memory.meanings import STORING, Meanings
 from caxton.memory.neo4j_graph import Graph
 from caxton.memory.neo4j_search import Neo4jFinder
 from caxton.memory.neo4j_server import Server, Statement
@@ -116,6 +116,7 @@ class Neo4jMemory:
             return []
         space = entries[0].space
         given = [checks.prepared(as_new(entry)) for entry in entries]
+        failing = bool(self._meanings.error)
         vectors = await self._vectors_of([one.searched for one in given])
         async with self._writing:
             keys = [entry.key for entry in entries if entry.key is not None]
@@ -129,7 +130,7 @@ class Neo4jMemory:
                 rows[entry.id] = self._row(node_from(entry, one), vectors[number] if vectors else None)
             await self._server.change(Statement(STORE, {"rows": list(rows.values())}))
             await self._trim(space, limits, spare=list(stored))
-        if vectors is None and not self._meanings.error:
+        if vectors is None and not failing:
             self.upkeep.wake()
         return list(stored.values())
 
@@ -265,7 +266,7 @@ class Neo4jMemory:
     async def _vectors_of(self, texts: Sequence[str]) -> list[Vector] | None:
         await self._recall_dimension()
         try:
-            vectors = await self._meanings.of(texts)
+            vectors = await self._meanings.soon(texts, STORING * len(texts))
         except CaxtonError:
             return None
         await self._server.fit(len(vectors[0]))

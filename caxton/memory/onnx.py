@@ -57,6 +57,11 @@ class OnnxEmbedder:
             return []
         loaded = await self._load()
         loop = asyncio.get_running_loop()
+        if len(texts) <= BATCH:
+            # In one go: on a busy machine each change of threads may take as long as the work.
+            made = await loop.run_in_executor(self._workers, _embed, loaded, texts)
+            self.dimension = len(made[0])
+            return made
         encoded = await loop.run_in_executor(self._workers, _encode, loaded, texts)
         by_length = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
         vectors: list[Vector] = [array("f")] * len(texts)
@@ -120,6 +125,10 @@ def _load(weights: Path | None, tokenizer: Path | None) -> Loaded:
     words.no_padding()
     words.enable_truncation(MAX_TOKENS)
     return Loaded(session, words, frozenset(given.name for given in session.get_inputs()))
+
+
+def _embed(loaded: Loaded, texts: Sequence[str]) -> list[Vector]:
+    return _run(loaded, _encode(loaded, texts))
 
 
 def _encode(loaded: Loaded, texts: Sequence[str]) -> list[list[int]]:

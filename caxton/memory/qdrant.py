@@ -29,7 +29,7 @@ from caxton.memory import checks, points
 from caxton.memory.collection import Collection
 from caxton.memory.entries import as_new, checked, ends, new_entry
 from caxton.memory.hybrid import searched
-from caxton.memory.meanings import Meanings
+from caxton.memory.meanings import STORING, Meanings
 from caxton.memory.qdrant_graph import Graph
 from caxton.memory.qdrant_search import QdrantFinder
 from caxton.memory.tokens import order_of
@@ -69,6 +69,7 @@ class QdrantMemory:
             return []
         space = entries[0].space
         given = [checks.prepared(as_new(entry)) for entry in entries]
+        failing = bool(self._meanings.error)
         vectors = await self._vectors_of([one.searched for one in given])
         async with self._writing:
             await self._ready()
@@ -84,7 +85,7 @@ class QdrantMemory:
                 made[entry.id] = points.entry_point(entry, one, vector, self._meanings.model)
             await self._points.put(list(made.values()))
             await self._trim(space, limits, spare=set(stored))
-        if vectors is None and not self._meanings.error:
+        if vectors is None and not failing:
             self.upkeep.wake()
         return list(stored.values())
 
@@ -226,7 +227,7 @@ class QdrantMemory:
 
     async def _vectors_of(self, texts: Sequence[str]) -> list[Vector] | None:
         try:
-            return await self._meanings.of(texts)
+            return await self._meanings.soon(texts, STORING * len(texts))
         except CaxtonError:
             return None
 

@@ -28,8 +28,9 @@ from caxton.domain.ports.database import Database, Session
 from caxton.domain.ports.memory import Embedder
 from caxton.memory import checks, entries, relations, rows
 from caxton.memory.filters import in_spaces, space_ids
+from caxton.memory.hybrid import MOST, meaning
 from caxton.memory.keeper import Keeper
-from caxton.memory.meanings import Meanings, packed, recorded_dimension
+from caxton.memory.meanings import STORING, Meanings, packed, recorded_dimension
 from caxton.memory.pages import Unsaved
 from caxton.memory.search import Meaning, Search, by_words
 from caxton.memory.tables import Tables
@@ -37,8 +38,6 @@ from caxton.memory.vectors import VectorSearch
 
 EXPORTED = 500
 """Entries read together for an export."""
-MOST = 1_000
-"""Entries that may be asked for at once."""
 
 HELD = "SELECT total(entries), total(bytes), count(*) FROM memory_spaces AS s WHERE {spaces}"
 EMBEDDED = "SELECT total(vectors) FROM memory_indexes AS i WHERE model = ? AND {spaces}"
@@ -71,6 +70,7 @@ class SqliteMemory:
         limits = limits or MemoryLimits()
         checks.check_limits(limits)
         given = [checks.prepared(one) for one in new]
+        failing = bool(self._meanings.error)
         vectors = await self._vectors_of([one.searched for one in given])
         now = self._clock.now()
         made = [entries.new_entry(self._new_id(), space, one, now) for one in given]
@@ -88,7 +88,7 @@ class SqliteMemory:
             return list(stored.values())
 
         stored = await self._database.write(work)
-        if vectors is None and not self._meanings.error:
+        if vectors is None and not failing:
             self._keeper.wake()
         return stored
 
@@ -104,13 +104,13 @@ class SqliteMemory:
         if not 1 <= query.limit <= MOST:
             raise checks.invalid(f"A search gives 1 to {MOST} entries; {query.limit!r} were asked for.")
         now = self._clock.now()
-        worded, (vectors, warning) = await asyncio.gather(self._worded(query, now), self._meaning(query))
+        worded, (vectors, warning) = await asyncio.gather(self._worded(query, now), meaning(self._meanings, query))
 
         def work(session: Session) -> tuple[list[MemoryHit], list[Unsaved]]:
             model = self._meanings.id(session)
-            meaning = Meaning(model, vectors[0]) if vectors and model is not None else None
+            meant = Meaning(model, vectors[0]) if vectors and model is not None else None
             search = Search(session, query, self._vectors, now)
-            return search.hits(worded, meaning), search.unsaved
+            return search.hits(worded, meant), search.unsaved
 
         hits, unsaved = await self._database.scan(work)
         self._keeper.keep(unsaved)
@@ -197,7 +197,7 @@ class SqliteMemory:
     async def _vectors_of(self, texts: Sequence[str]) -> list[bytes] | None:
         """Vectors as they are stored, None where the embedder has none; the entries then wait for theirs."""
         try:
-            return [packed(vector) for vector in await self._meanings.of(texts)]
+            return [packed(vector) for vector in await self._meanings.soon(texts, STORING * max(1, len(texts)))]
         except CaxtonError:
             return None
 
@@ -205,17 +205,6 @@ class SqliteMemory:
         if query.mode is SearchMode.SEMANTIC:
             return []
         return await self._database.scan(lambda session: by_words(session, query, now))
-
-    async def _meaning(self, query: MemoryQuery) -> tuple[list[Vector], str]:
-        """The query's vector, or none and a warning."""
-        if query.mode is SearchMode.EXACT:
-            return [], ""
-        try:
-            return await self._meanings.of([query.text]), ""
-        except CaxtonError as error:
-            if query.mode is SearchMode.SEMANTIC:
-                raise
-            return [], f"Only words were searched for: {error.message}"
 
     def _stats(self, session: Session, spaces: Sequence[MemorySpace] | None) -> MemoryStats:
         ids = None if spaces is None else space_ids(session, spaces)

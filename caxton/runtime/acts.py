@@ -10,7 +10,7 @@ from caxton.domain.misunderstanding import Finding, not_understood
 from caxton.domain.ports.clock import Clock
 from caxton.domain.protocol import ACTS, Handling
 from caxton.runtime.bidding import bid
-from caxton.runtime.offered import held_to, misfits, offer_asked_for
+from caxton.runtime.offered import held_to, misfit, offer_asked_for
 from caxton.runtime.subscriptions import Subscriptions
 from caxton.runtime.turn import TurnLoop
 
@@ -73,9 +73,9 @@ class Acts:
         reply = await self._turns.run(held, message)
         if offer is None or held is agent or reply.performative is not Performative.INFORM:
             return reply
-        if problems := misfits(offer, reply.content):
+        if wrong := misfit(offer, reply.content):
             detail = f"Agent {agent.name!r} was to answer in the schema of {str(offer.name)!r} and did not."
-            return self.failed(message, CaxtonError(Code.PROVIDER_MALFORMED, detail, why="; ".join(problems)))
+            return self.failed(message, CaxtonError(Code.PROVIDER_MALFORMED, detail, why=f"{wrong}."))
         return reply
 
     async def _decide(self, agent: AgentDefinition, message: Message) -> Message:

@@ -7,7 +7,7 @@ import msgspec
 from caxton.domain.address import AddressKind, read_address
 from caxton.domain.agent import AgentDefinition
 from caxton.domain.capability import Capability, by_name, read_capability
-from caxton.domain.json_schema import JsonSchema
+from caxton.domain.json_schema import JsonSchema, Misfit
 from caxton.domain.message import Message
 from caxton.domain.protocol import ACTS
 
@@ -30,9 +30,9 @@ def held_to(agent: AgentDefinition, offer: Capability | None) -> AgentDefinition
     return msgspec.structs.replace(agent, llm=msgspec.structs.replace(agent.llm, response_schema=offer.output))
 
 
-def misfits(offer: Capability, content: Mapping[str, object]) -> list[str]:
-    """What in the `data` of an answer does not fit the output schema; empty where all does."""
-    return JsonSchema(offer.output).problems(content.get("data")) if offer.output is not None else []
+def misfit(offer: Capability, content: Mapping[str, object]) -> Misfit | None:
+    """What in the `data` of an answer does not fit the output schema; None where all does."""
+    return JsonSchema(offer.output).misfit(content.get("data")) if offer.output is not None else None
 
 
 def wording(message: Message) -> str:

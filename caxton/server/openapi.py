@@ -71,9 +71,8 @@ def parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
             found.append({"name": name, "in": "query", "required": name in required, "schema": inlined})
     if operation.body_kind in (BodyKind.MESSAGE, BodyKind.FIPA):
         key = {"type": ["string", "null"], "default": None, "description": "The same as the body's `idempotency_key`."}
-        if operation.body_kind is BodyKind.FIPA:
-            trace = {"type": "string", "description": "W3C Trace Context; the same as the body's `trace`."}
-            found.append({"name": "traceparent", "in": "header", "required": False, "schema": trace})
+        trace = {"type": "string", "description": "W3C Trace Context; the same as the body's `trace`."}
+        found.append({"name": "traceparent", "in": "header", "required": False, "schema": trace})
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     return found
 

@@ -16,9 +16,15 @@ class MemoryDeadLetters(MemoryDelivery):
     """Implements `ports.delivery.DeadLetterStore` and `Keeper`."""
 
     async def dead_letters(
-        self, *, receiver: str | None = None, code: str | None = None, limit: int, before: str | None = None
+        self,
+        *,
+        receiver: str | None = None,
+        code: str | None = None,
+        limit: int,
+        before: str | None = None,
+        oldest: bool = False,
     ) -> list[DeadLetter]:
-        dead = self._dead()
+        dead = self._dead()[::-1] if oldest else self._dead()
         if before is not None:
             ids = [held.message.id for held in dead]
             dead = dead[ids.index(before) + 1 :] if before in ids else []

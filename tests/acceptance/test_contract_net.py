@@ -41,7 +41,7 @@ def call(cli: Cli, **fields: object) -> dict:
 def test_a_hundred_agents_bid_and_the_best_of_them_does_it(cli):
     hire_all(cli, lazy=10, picky=10)
     start(cli)
-    contract = call(cli, rounds=2)
+    contract = call(cli, rounds=2, sender="zoe")
 
     assert contract["state"] == "completed"
     assert contract["protocol"] == "fipa-iterated-contract-net"
@@ -75,6 +75,10 @@ def test_a_hundred_agents_bid_and_the_best_of_them_does_it(cli):
     until(lambda: "reject-proposal" in heard(), "the rejection")
     [summary] = cli.json("contract", "list", "--state", "completed")["contracts"]
     assert (summary["participants"], summary["bids"], summary["awarded"]) == (AGENTS, 80, [winner["agent"]])
+
+    # Who asks to be forgotten takes the contract along.
+    assert cli.http("DELETE", "/people/zoe")[2]["contracts"] == 1
+    assert cli.http("GET", f"/contracts/{contract['id']}")[0] == 404
 
 
 def test_a_contract_is_carried_on_after_a_kill(cli):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from caxton.cli.capability import speed
+
 
 @pytest.fixture
 def skill(agent) -> str:
@@ -72,6 +74,18 @@ def test_what_is_required_and_missing_shows_everywhere(caxton, agent, skill, tmp
     assert f"no other running agent can do '{skill}'" in result.output
     (warning,) = caxton.json("agent", "show", agent)["warnings"]
     assert (warning["code"], warning["line"], warning["column"]) == ("capability_missing", 3, 13)
+
+
+def test_how_long_an_agent_took_is_shown_once_it_is_known(caxton, agent, skill, tmp_path):
+    define(caxton, tmp_path, agent, f'capabilities = ["{skill}"]\n')
+    assert line_of(caxton.out("capability", "show", skill), agent)[-1] == "unknown"
+    caxton("message", "send", f"capability:{skill}", "Hello")
+    assert line_of(caxton.out("capability", "show", skill), agent)[-1] in ("ms", "s")
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(None, "unknown"), (0.0421, "42 ms"), (1.26, "1.3 s"), (61, "61.0 s")])
+def test_a_time_is_shown_in_the_unit_that_fits(seconds, shown):
+    assert speed(seconds) == shown
 
 
 def test_capabilities_are_offered_by_name(complete, painter, skill):

@@ -96,7 +96,7 @@ def test_a_providers_error_is_told_with_its_hint(caxton, agent, mode):
 def test_the_list_has_a_line_a_message_newest_first(caxton, agent):
     caxton("message", "send", agent, "Hello " * 30)
     head, first, second = caxton.out("message", "list", agent).splitlines()
-    assert head.split() == ["ID", "WHEN", "FROM", "STATE", "TEXT"]
+    assert head.split() == ["ID", "WHEN", "FROM", "TO", "ACT", "STATE", "TEXT"]
     assert "echo: Hello" in first
     assert " user " in second
     assert second.endswith("…")

@@ -76,18 +76,18 @@ DETAILS = {
     "details of capabilities that are no list": HEAD
     + "capabilities = 'maps'\n               ^^^^^^ wrong_type: Put it in brackets\n[capability_details.maps]\n",
     "a schema that is none": PAINTER
-    + "[capability_details.maps.input]\ntype = 'objekt'\n       ^^^^^^^^ invalid_value: no JSON schema: 'objekt'\n",
+    + "[capability_details.maps.input]\ntype = 'objekt'\n       ^^^^^^^^ invalid_value: is no JSON schema\n",
     "a schema that is text": PAINTER
     + "[capability_details.maps]\noutput = 'text'\n         ^^^^^^ wrong_type: has to be a table\n",
     "a schema with a pattern that is none": PAINTER
-    + "[capability_details.maps.output]\npattern = '['\n          ^^^ invalid_value: '[' is not a 'regex'\n",
+    + "[capability_details.maps.output]\npattern = '['\n          ^^^ invalid_value: is not a \"regex\"\n",
     "a reference out of the schema": PAINTER
     + "[capability_details.maps]\n"
     + "input = {items = {'$ref' = 'http://x/y'}}\n"
-    + "                           ^^^^^^^^^^^^ invalid_value: a schema elsewhere is not fetched\n",
+    + "                           ^^^^^^^^^^^^ invalid_value: nothing is fetched\n",
     "a reference to nothing": PAINTER
     + "[capability_details.maps]\ninput = {anyOf = [{}, {'$ref' = '#/$defs/row'}]}\n"
-    + "                                ^^^^^^^^^^^^^ invalid_value: nothing in the schema is '#/$defs/row'\n",
+    + "                                ^^^^^^^^^^^^^ invalid_value: '/$defs/row' does not exist\n",
 }
 
 

@@ -323,6 +323,9 @@ class TestDeadLetters:
         assert await listed(limit=2) == [same.id, third.id]
         assert await listed(before=third.id) == [second.id, first.id]
         assert await listed(before="nothing") == []
+        assert await listed(oldest=True) == [first.id, second.id, third.id, same.id]
+        assert await listed(oldest=True, receiver="helper", limit=1) == [first.id]
+        assert await listed(oldest=True, before=second.id) == [third.id, same.id]
         assert await store.death_counts() == {
             ("helper", "provider_timeout"): 2,
             ("helper", "internal"): 1,

@@ -7,7 +7,7 @@ from caxton.domain.agent import AgentDefinition, LlmOptions
 from caxton.domain.capability import CapabilityDetails
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Performative
-from caxton.runtime.offered import held_to, misfits, offer_asked_for, wording
+from caxton.runtime.offered import held_to, misfit, offer_asked_for, wording
 
 TITLE = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
 ROWS = {"type": "object", "required": ["rows"]}
@@ -46,9 +46,9 @@ def test_what_is_not_answered_asks_for_no_capability():
 def test_the_answer_has_to_fit_the_output_schema_where_there_is_one():
     asked = offer_asked_for(PAINTER, a_request(addressed="capability:charts:v2"))
     assert held_to(PAINTER, asked).llm.response_schema == TITLE
-    assert misfits(asked, {"data": {"title": "Rain"}}) == []
-    assert misfits(asked, {"data": {}}) == ["$: 'title' is a required property"]
-    assert misfits(asked, {"text": "none"}) == ["$: None is not of type 'object'"]
+    assert misfit(asked, {"data": {"title": "Rain"}}) is None
+    assert str(misfit(asked, {"data": {}})) == '$: "title" is a required property'
+    assert str(misfit(asked, {"text": "none"})) == '$: null is not of type "object"'
     for free in (None, offer_asked_for(PAINTER, a_request(addressed="capability:maps"))):
         assert held_to(PAINTER, free) is PAINTER
 
@@ -112,14 +112,14 @@ class TestTurns:
         reply = await painter.bus.ask(a_request(receiver="capability:charts", content={"rows": [1]}))
         assert reply.performative is Performative.FAILURE
         assert reply.content["error"]["code"] == Code.PROVIDER_MALFORMED
-        assert reply.content["error"]["why"] == "$: 'title' is a required property"
+        assert reply.content["error"]["why"] == '$: "title" is a required property.'
 
     async def test_asked_by_its_name_the_agent_answers_as_it_likes(self, painter):
         reply = await painter.ask("Draw.", to="painter")
         assert (reply.text, "data" in reply.content) == ("re: Draw.", False)
 
     async def test_what_does_not_fit_the_input_schema_is_not_accepted(self, painter):
-        with pytest.raises(CaxtonError, match="'rows' is a required property") as refusal:
+        with pytest.raises(CaxtonError, match='"rows" is a required property') as refusal:
             await painter.ask("Draw.", to="capability:charts")
         assert refusal.value.code is Code.CONTENT_MISMATCH
 

@@ -35,8 +35,7 @@ def test_every_operation_is_described(document, operation, path):
     expected = {("path", name) for name in re.findall(r"\{(\w+)\}", path)}
     expected |= {("query", name) for name in operation.query.__struct_fields__} if operation.query else set()
     if operation.body_kind in (BodyKind.MESSAGE, BodyKind.FIPA):
-        expected |= {("header", "Idempotency-Key")}
-    expected |= {("header", "traceparent")} if operation.body_kind is BodyKind.FIPA else set()
+        expected |= {("header", "Idempotency-Key"), ("header", "traceparent")}
     assert parameters == expected
     assert ("requestBody" in described) == (operation.body_kind is not BodyKind.NONE)
     answers = described["responses"]

@@ -149,6 +149,23 @@ async def test_a_winner_that_crashes_is_replaced_by_the_next_best(market):
     assert "crash" in contract.participants[1].why
 
 
+async def test_a_winner_that_is_stopped_does_not_do_the_work_when_it_starts_again(market, monkeypatch):
+    monkeypatch.setattr("caxton.runtime.supervisor.DRAIN", 0.01)
+    running = asyncio.create_task(run(market, task="hold it", agents=("bob", "ann")))
+    await market.house.model.held.wait()
+    await market.house.supervisor.stop("bob")
+    market.house.model.let_go.set()
+    contract = await running
+    assert states(contract) == {"bob": "failed", "ann": "performed"}
+    await market.house.supervisor.start("bob")
+    stored = await market.house.message_store.messages(agent="bob", conversation_id=contract.id, limit=9)
+    assert {one.message.performative.value: one.state.value for one in stored} == {
+        "cfp": "settled",
+        "propose": "settled",
+        "accept-proposal": "failed",
+    }
+
+
 async def test_contracts_are_listed_newest_first_in_pages(market):
     ids = [(await run(market, agents=("ann",))).id for _ in range(3)]
     page = await market.service.list(limit=2)

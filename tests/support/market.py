@@ -6,7 +6,7 @@ from typing import Any
 
 from caxton.domain.contract_net import Contract, Party, Terms
 from caxton.domain.errors import CaxtonError, Code
-from caxton.domain.message import Message, Performative
+from caxton.domain.message import Message, MessageState, Performative
 
 Answer = tuple[Performative, dict[str, Any]] | str
 """What a participant says; or "silence", and "late:" before what comes after the deadline; or "gone"."""
@@ -74,6 +74,11 @@ class Market:
         if self._behaviour(message) == "late":
             return says(message, P.PROPOSE, {"cost": 0.1})
         raise CaxtonError(Code.AGENT_NOT_RUNNING, "It never answers.")
+
+    async def settle(self, message: Message, state: MessageState, reply: Message | None) -> None:
+        """The withdrawal of an award: it was one, and its agent is gone."""
+        assert (message.performative, state, reply) == (P.ACCEPT_PROPOSAL, MessageState.FAILED, None)
+        assert self._answers[message.receiver, str(message.idempotency_key)] == "gone"
 
     async def send(self, message: Message) -> Message:
         self._accept(message)

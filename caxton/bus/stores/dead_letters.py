@@ -15,9 +15,13 @@ from caxton.domain.ports.database import Database, Session, SqlValue
 STEP = 1000
 """Rows that one transaction deletes at most, so that others get their turn between."""
 
-LETTERS = """
+NEWEST = """
 SELECT body, failures, died_at FROM messages
 WHERE state = 'dead' AND (died_at, seq) < (?, ?) {where} ORDER BY died_at DESC, seq DESC LIMIT ?
+"""
+OLDEST = """
+SELECT body, failures, died_at FROM messages
+WHERE state = 'dead' AND (died_at, seq) > (?, ?) {where} ORDER BY died_at, seq LIMIT ?
 """
 OF_RECEIVER = "AND receiver = ?"
 OF_CODE = "AND json_extract(failures, '$[#-1].error.code') = ?"
@@ -43,7 +47,7 @@ RETURNING conversation_id
 DIED_BEFORE = "AND died_at < ?"
 OF_IDS = "AND id IN (SELECT value FROM json_each(?))"
 
-ALL = (float("inf"), 0)
+FIRST, LAST = (float("-inf"), 0), (float("inf"), 0)
 
 
 class SqliteDeadLetters:
@@ -54,14 +58,20 @@ class SqliteDeadLetters:
         self._adder = adder
 
     async def dead_letters(
-        self, *, receiver: str | None = None, code: str | None = None, limit: int, before: str | None = None
+        self,
+        *,
+        receiver: str | None = None,
+        code: str | None = None,
+        limit: int,
+        before: str | None = None,
+        oldest: bool = False,
     ) -> list[DeadLetter]:
         wanted = {OF_RECEIVER: receiver, OF_CODE: code}
         conditions = {condition: value for condition, value in wanted.items() if value is not None}
-        query = LETTERS.format(where=" ".join(conditions))
+        query = (OLDEST if oldest else NEWEST).format(where=" ".join(conditions))
 
         def work(session: Session) -> list[tuple[Any, ...]]:
-            place = [ALL] if before is None else session.execute(PLACE, (before,))
+            place = [FIRST if oldest else LAST] if before is None else session.execute(PLACE, (before,))
             return session.execute(query, (*place[0], *conditions.values(), limit)) if place else []
 
         return [_letter(row) for row in await self._database.scan(work)]

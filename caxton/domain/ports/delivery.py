@@ -81,8 +81,12 @@ class DeadLetterStore(Protocol):
         code: str | None = None,
         limit: int,
         before: str | None = None,
+        oldest: bool = False,
     ) -> list[DeadLetter]:
-        """The newest first, of one receiver or of one error code; `before` is the id of the last one already seen."""
+        """The newest first, of one receiver or of one error code; `before` is the id of the last one already seen.
+
+        With `oldest` it is the other way round.
+        """
         ...
 
     def dead_letter(self, message_id: str) -> DeadLetter | None: ...

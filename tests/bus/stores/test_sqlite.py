@@ -68,7 +68,6 @@ class TestCosts:
         "query",
         [
             delivery.FIND,
-            delivery.REPLY,
             delivery.KEYED,
             delivery.CLAIM,
             delivery.WAITING,
@@ -80,7 +79,8 @@ class TestCosts:
             history.CONVERSATIONS.format(where=""),
             history.CONVERSATIONS.format(where="agent = ? AND "),
             dead_letters.LETTER,
-            dead_letters.LETTERS.format(where=""),
+            dead_letters.NEWEST.format(where=""),
+            dead_letters.OLDEST.format(where=""),
             keeper.PAST_DUE,
             keeper.FORGET_KEYS,
             keeper.DONE,
@@ -109,6 +109,9 @@ class TestCosts:
     def test_the_first_message_with_a_key_is_found_by_it(self, database):
         (step,) = self.plan(database, delivery.KEYED)
         assert step.startswith("SEARCH messages USING INDEX messages_by_key")
+
+    def test_the_replies_to_a_message_are_found_by_it(self, database):
+        assert self.plan(database, delivery.REPLY)[0].startswith("SEARCH messages USING INDEX messages_by_request")
 
     def test_within_a_conversation_the_agents_other_messages_are_not_looked_at(self, database):
         plan = self.plan(database, history.OF_BOTH)
