@@ -9,12 +9,15 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import peers
-from caxton.bus.local import open_bus
+from caxton.bus.feed import open_feed
+from caxton.bus.local import LocalBus, open_bus
+from caxton.bus.metrics import BusMetrics
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.domain.bus_settings import BusSettings
 from caxton.domain.clock import SystemClock
@@ -133,7 +136,19 @@ async def bare_requests(count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
-async def ours_one_way(count: int) -> float:
+@asynccontextmanager
+async def opened(watched: bool) -> AsyncIterator[LocalBus]:
+    """A bus as the server has it; `watched` by its counters and its feed, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_database(Path(folder) / "bench.db") as database, open_feed(CLOCK) as feed:
+            metrics = BusMetrics(CLOCK)
+            observers = (metrics, feed) if watched else ()
+            async with open_bus(SqliteMessageStore(database), observers=observers) as bus:
+                metrics.watch(bus.directory)
+                yield bus
+
+
+async def ours_one_way(count: int, watched: bool = False) -> float:
     order, done = Order(), asyncio.Event()
 
     async def handle(message: Message) -> None:
@@ -141,19 +156,14 @@ async def ours_one_way(count: int) -> float:
         if order.count == count:
             done.set()
 
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            open_database(Path(folder) / "bench.db") as database,
-            open_bus(SqliteMessageStore(database)) as bus,
-            bus.serve("receiver", handle),
-        ):
-            began = time.perf_counter()
-            await tell(count, bus.send)
-            await done.wait()
-            return count / (time.perf_counter() - began)
+    async with opened(watched) as bus, bus.serve("receiver", handle):
+        began = time.perf_counter()
+        await tell(count, bus.send)
+        await done.wait()
+        return count / (time.perf_counter() - began)
 
 
-async def ours_requests(count: int) -> float:
+async def ours_requests(count: int, watched: bool = False) -> float:
     order, messages = Order(), Messages(Performative.INFORM, 1)
     count -= count % IN_FLIGHT
 
@@ -161,20 +171,15 @@ async def ours_requests(count: int) -> float:
         order.check(message)
         return messages.reply(message)
 
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            open_database(Path(folder) / "bench.db") as database,
-            open_bus(SqliteMessageStore(database)) as bus,
-            bus.serve("receiver", handle),
-        ):
-            began = time.perf_counter()
-            await ask(count, bus.ask)
-            order.complete(count)
-            return count / (time.perf_counter() - began)
+    async with opened(watched) as bus, bus.serve("receiver", handle):
+        began = time.perf_counter()
+        await ask(count, bus.ask)
+        order.complete(count)
+        return count / (time.perf_counter() - began)
 
 
-def ours() -> Measured:
-    return asyncio.run(ours_one_way(TOLD)), asyncio.run(ours_requests(ASKED))
+def ours(watched: bool = False) -> Measured:
+    return asyncio.run(ours_one_way(TOLD, watched)), asyncio.run(ours_requests(ASKED, watched))
 
 
 def bare() -> Measured:
@@ -190,18 +195,18 @@ def peer(name: str) -> tuple[str, Measured] | None:
 
 def main() -> None:
     rivals = {name: said[0] for name in PEERS if (said := peer(name))}
-    ours(), bare()
+    ours(), ours(watched=True), bare()
     rounds: list[dict[str, Measured]] = []
     for _ in range(ROUNDS):
-        measured = {"ours": ours(), "bare asyncio.Queue": bare()}
+        measured = {"ours": ours(), "bare asyncio.Queue": bare(), "ours, watched": ours(watched=True)}
         for name, title in rivals.items():
             if said := peer(name):
                 measured[title] = said[1]
         rounds.append(measured)
     for place, what in enumerate(("one way", f"request → handler → reply, {IN_FLIGHT} in flight")):
-        mine = statistics.median(one["ours"][place] for one in rounds)
-        print(f"{what}: {mine:,.0f} messages/s")
-        for other in list(rounds[0])[1:]:
+        mine, watched = (statistics.median(one[way][place] for one in rounds) for way in ("ours", "ours, watched"))
+        print(f"{what}: {mine:,.0f} messages/s; {watched:,.0f} with the counters and the feed of the server")
+        for other in ("bare asyncio.Queue", *rivals.values()):
             rate = statistics.median(one[other][place] for one in rounds)
             ratio = statistics.median(one["ours"][place] / one[other][place] for one in rounds)
             print(f"  {other}: {rate:,.0f}/s; ours is {ratio:.2f} of that")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ from caxton.storage.database import open_database
 
 COUNTS = {1: 2_000, 32: 24_000, 250: 50_000, 1000: 60_000}
 """Messages, by how many are in flight."""
-JETSTREAM = {1: 2_000, 32: 20_000, 250: 30_000, 1000: 30_000}
+JETSTREAM = 30_000
+"""Messages that it gets at most."""
 ROUNDS = 3
 SETTINGS = BusSettings(mailbox=max(COUNTS.values()))
 """Nobody is overloaded here: what is too much for a mailbox is left in the store, at a cost of its own."""
@@ -180,37 +182,40 @@ def once(measure: Callable[[Path, int], Awaitable[Rate]], in_flight: int) -> Rat
     return asyncio.run(run())
 
 
-def jetstream(in_flight: int) -> float | None:
+def jetstream(in_flight: int) -> Rate | None:
+    """None where it is not installed, which is printed."""
     size = len(msgspec.json.encode(Messages(Performative.INFORM, 1, Durability.STORED).build(0, 0)))
-    said = peers.measured("nats", JETSTREAM[in_flight], size, in_flight)
-    return said[1]["accepted"] if said else None
+    said = peers.measured("nats", min(COUNTS[in_flight], JETSTREAM), size, in_flight)
+    return Rate(said[1]["accepted"], []) if said else None
 
 
 def main() -> None:
-    mine: dict[int, float] = {}
-    ways = (accepted, bare, bare_bytes, handled)
+    others: dict[str, Callable[[int], Rate | None]] = {
+        "bare group commit": partial(once, bare),
+        "bare group commit, its bytes ready beforehand": partial(once, bare_bytes),
+        "NATS JetStream": jetstream,
+    }
     for in_flight in COUNTS:
-        # The first of each is a warm-up.
-        rounds = [[once(way, in_flight) for way in ways] for _ in range(ROUNDS + 1)][1:]
-        mine[in_flight] = statistics.median(ours.accepted for ours, *_ in rounds)
-        waits = [wait for ours, *_ in rounds for wait in ours.waits]
+        # Who does not answer at the warm-up is not there.
+        there = {name: measure for name, measure in others.items() if measure(in_flight)}
+        others = there
+        once(accepted, in_flight)
+        rounds = [
+            (once(accepted, in_flight), once(handled, in_flight), [measure(in_flight) for measure in there.values()])
+            for _ in range(ROUNDS)
+        ]
+        waits = [wait for ours, _, _ in rounds for wait in ours.waits]
         print(
-            f"{in_flight:4} in flight: {mine[in_flight]:7,.0f} accepted messages/s; acknowledged p50 "
-            f"{statistics.median(waits) * 1e3:.2f} ms, p99 {quantile(waits, 0.99) * 1e3:.2f} ms"
+            f"{in_flight:4} in flight: {statistics.median(ours.accepted for ours, _, _ in rounds):,.0f} accepted "
+            f"messages/s, {statistics.median(dealt.handled for _, dealt, _ in rounds):,.0f} handled and settled as "
+            f"well; acknowledged p50 {statistics.median(waits) * 1e3:.2f} ms, p99 {quantile(waits, 0.99) * 1e3:.2f} ms"
         )
-        for place, what in ((1, "bare group commit"), (2, "with its bytes ready beforehand")):
-            rate = statistics.median(one[place].accepted for one in rounds)
-            share = statistics.median(one[0].accepted / one[place].accepted for one in rounds)
-            print(f"     {what}: {rate:,.0f}/s; ours is {share:.2f} of that")
-        dealt = statistics.median(one.handled for *_, one in rounds)
-        print(f"     handled and settled as well: {dealt:,.0f} messages/s")
-    for in_flight in JETSTREAM:
-        theirs = [rate for _ in range(ROUNDS) if (rate := jetstream(in_flight))]
-        if not theirs:
-            return
-        rate = statistics.median(theirs)
-        print(f"JetStream, {in_flight:4} in flight: {rate:7,.0f} acknowledged publishes/s", end="")
-        print(f"; ours is {mine[in_flight] / rate:.2f} of that" if in_flight in mine else "")
+        for place, name in enumerate(there):
+            pairs = [(ours.accepted, theirs[place]) for ours, _, theirs in rounds]
+            pairs = [(mine, other.accepted) for mine, other in pairs if other]
+            rate = statistics.median(other for _, other in pairs)
+            share = statistics.median(mine / other for mine, other in pairs)
+            print(f"       {name}: {rate:,.0f}/s; ours is {share:.2f} of that")
 
 
 if __name__ == "__main__":

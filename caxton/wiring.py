@@ -9,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from caxton.bus.archive import Archive
 from caxton.bus.contract_net import open_contracts
 from caxton.bus.feed import open_feed
 from caxton.bus.groups import open_groups
+from caxton.bus.keeping import open_keeping
 from caxton.bus.local import open_bus
 from caxton.bus.metrics import BusMetrics
 from caxton.bus.stores.sqlite import RESCUED, SqliteMessageStore
@@ -56,6 +58,7 @@ from caxton.service.bus import BusService
 from caxton.service.capabilities import CapabilityService
 from caxton.service.contracts import ContractService
 from caxton.service.conversations import ConversationService
+from caxton.service.dead_letters import DeadLetterService
 from caxton.service.definitions import Definitions
 from caxton.service.erasing import Eraser
 from caxton.service.events import EventService
@@ -260,6 +263,22 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         await stack.enter_async_context(_watching(definitions))
         await definitions.load_all()
         await contracts.resume()
+        archive = Archive(settings.data_dir / "archive")
+
+        def awake() -> set[str]:
+            stopped = {actor.name for actor in supervisor.all() if actor.state is not AgentState.RUNNING}
+            return {*bus.directory.addresses()} - stopped
+
+        await stack.enter_async_context(
+            open_keeping(
+                store=store,
+                settings=settings.bus,
+                archive=archive,
+                clock=clock,
+                running=awake,
+                observers=(metrics, feed),
+            )
+        )
         yield Caxton(
             settings=settings,
             services={
@@ -302,6 +321,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     expect_agent=supervisor.get,
                     eraser=Eraser(store, memory, groups),
                 ),
+                "dlq": DeadLetterService(store=store, bus=bus, receivers=bus.directory.addresses(), clock=clock),
                 "people": PeopleService(
                     store=store,
                     memory=memory,
@@ -312,6 +332,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     database=database,
                     groups=groups,
                     contracts=agreed,
+                    archive=archive,
                 ),
                 "providers": ProviderService(
                     settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock

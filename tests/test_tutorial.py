@@ -72,6 +72,15 @@ def test_the_choice_of_a_provider_works_as_written(reader, llama):
     assert llama.key not in said
 
 
+def test_a_dead_letter_is_found_and_delivered_as_written(reader):
+    one = reader()
+    said = one.walk("dead-letters.md")
+    assert "clerk provider_unavailable 1" in said
+    assert "Please confirm order 4711." in said
+    assert "Replayed: 1." in said
+    assert said.count("Dead letters: 1.") == said.count("Dead letters: 0.") == 1
+
+
 def test_messages_find_their_way_as_written(reader):
     one = reader()
     said = one.walk("routing.md")
@@ -159,6 +168,21 @@ def test_the_provider_of_the_text_is_short():
     assert len(code.splitlines()) <= 60
 
 
+def test_messages_are_sent_as_written(reader):
+    one = reader()
+    said = one.walk("messaging.md")
+    posted = [json.loads(text) for text in one.said if text.startswith('{"accepted"')]
+    assert [reply["performative"] for answer in posted for reply in answer["replies"]] == ["inform"]
+    assert "There was nothing to cancel." in said
+    [wrong] = [json.loads(text) for text in one.said if "message_not_understood" in text]
+    assert [problem["field"] for problem in wrong["problems"]] == ["performative", "priority"]
+    assert wrong["not_understood"]["in_reply_to"] == "q1"
+    assert "translator: Translates into French. Can do: french" in said
+    [tree] = [text for text in one.said if "trace " in text and "secretary" in text]
+    assert "capability:french" in tree or "translator" in tree
+    assert "messaging.ask" in tree
+
+
 def test_the_use_of_tools_works_as_written(reader):
     one = reader()
     said = one.walk("tools.md")
@@ -193,4 +217,3 @@ def test_several_agents_talk_as_written(reader):
     assert "event: replies" in said
     assert "report is open." in said
     assert "report" not in one.said[-1]
-    print("SAID", [text[:700] for text in one.said if "event: " not in text][6:])

@@ -1,7 +1,9 @@
 """Messages that are kept in files, beyond their time in the store: gzip of JSON Lines, one message a line."""
 
+import errno
 import gzip
 import os
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +34,7 @@ _decode = msgspec.json.Decoder(ArchivedMessage).decode
 
 
 class Archive:
-    """The files in one directory, which need not be there yet.
+    """Implements `ports.delivery.MessageArchive`: the files in one directory, which need not be there yet.
 
     What has a file's name is whole and on the disk. OSError where one cannot be read or written.
     """
@@ -80,10 +82,13 @@ class Archive:
 
 
 def read_archive(path: Path) -> Iterator[ArchivedMessage]:
-    """The messages of one file, in the order in which they were put there."""
-    with gzip.open(path, "rb") as file:
-        for line in file:
-            yield _decode(line)
+    """The messages of one file, in the order in which they were put there; OSError where it is damaged."""
+    try:
+        with gzip.open(path, "rb") as file:
+            for line in file:
+                yield _decode(line)
+    except (EOFError, zlib.error, msgspec.MsgspecError) as error:
+        raise OSError(errno.EIO, f"The archive is damaged ({error})", str(path)) from error
 
 
 def line_of(one: ArchivedMessage) -> bytes:

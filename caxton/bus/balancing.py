@@ -20,9 +20,9 @@ FEW = 8
 """Agents that are all compared."""
 TRIES = 8
 """How often some are chosen at random before all are gone through, where none of them takes the message."""
-MOST = 1000
+MOST = 250
 """Agents that are asked for one message at most, when they are gone through."""
-SPEEDS = 8
+SPEEDS = 4
 """How many of many are compared by speed, which differs more from agent to agent than their load does."""
 EXPLORED = 0.02
 """The share of messages that goes to any of them instead of the fastest: one that has become faster shows it so."""

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Collection, Sequence
 
-from caxton.bus.balancing import Context, Member, Pool, balancer
+from caxton.bus.balancing import MOST, Context, Member, Pool, balancer
 from caxton.domain.address import AddressKind, read_address
 from caxton.domain.bus_settings import Balance
 from caxton.domain.capability import Capability, Provider, by_name, read_capability
@@ -126,15 +126,15 @@ class Directory:
         pool = self._pool(capability)
         return [member.address for member in pool] if pool else []
 
-    def resolve(self, message: Message, *, avoid: Collection[str] = (), spill: bool = False) -> str:
+    def resolve(self, message: Message, *, avoid: Collection[str] = ()) -> str:
         """The address of the one that a message goes to, by its `receiver`: an agent, or one with a capability.
 
-        Of the agents with a capability the balancing chooses among those whose mailboxes admit the message, and, with
-        `spill`, one whose mailbox is full where none does. Those in `avoid` get nothing. Where nobody offers the
+        Of the agents with a capability the balancing chooses among those whose mailboxes admit the message; where none
+        does, one that is only full: there it may wait. Those in `avoid` get nothing. Where nobody offers the
         capability, the agent of that very name is meant.
 
         CaxtonError: `agent_not_found`; `capability_not_found` naming the nearest; `delegation_loop` where only those in
-        `avoid` could; the refusal of a mailbox (`mailbox_full`, `agent_not_running`) where all that could refuse;
+        `avoid` could; the refusal of a mailbox (`agent_not_running`) where all that could refuse;
         `content_mismatch` where the content does not fit the input schema of the one that was chosen. A single agent's
         mailbox is not asked whether it admits the message.
         """
@@ -149,7 +149,7 @@ class Directory:
                 raise self._unknown(name)
             self._avoiding(message, name, avoid)
             return name
-        address = self._choose(pool, name, message, avoid, spill).address
+        address = self._choose(pool, name, message, avoid).address
         if isinstance(self._balancer, Context):
             # At once, so that what follows before the answer is there goes the same way.
             self._balancer.spoke(message.conversation_id, address)
@@ -172,7 +172,7 @@ class Directory:
         if member := self._members.get(address):
             member.failed()
 
-    def _choose(self, pool: Pool, name: str, message: Message, avoid: Collection[str], spill: bool) -> Member:
+    def _choose(self, pool: Pool, name: str, message: Message, avoid: Collection[str]) -> Member:
         refusal: CaxtonError | None = None
 
         def fits(member: Member) -> bool:
@@ -192,13 +192,13 @@ class Directory:
             return found
         if refusal is None:
             raise _loop(message, f"Only {_listed(pool)} can do {name!r}")
-        if spill and refusal.code is Code.MAILBOX_FULL and (full := self._full(pool, message, avoid)):
+        if refusal.code is Code.MAILBOX_FULL and (full := self._full(pool, message, avoid)):
             return full
         if len(pool) == 1:
             raise refusal
         raise CaxtonError(
             refusal.code,
-            f"None of the {len(pool)} agents that can do {name!r} takes a message now.",
+            f"None of {min(len(pool), MOST)} agents that can do {name!r} takes a message now.",
             why=refusal.message,
             hint=refusal.hint,
         )

@@ -79,6 +79,7 @@ class Keeping:
         """Round after round. What goes wrong in one is logged, and tried again in the next."""
         self._archive.clean()
         while True:
+            await self._clock.sleep(EVERY)
             try:
                 tidied = await self.tidy()
             except (CaxtonError, OSError) as error:
@@ -88,7 +89,6 @@ class Keeping:
             else:
                 if tidied != Tidied():
                     log.info("housekeeping: %s", tidied)
-            await self._clock.sleep(EVERY)
 
     async def _expire(self, now: float) -> int:
         waiting, count = self._settings.waiting, 0

@@ -116,9 +116,10 @@ class LocalBus:
 
     async def send(self, message: Message) -> Message:
         try:
-            message = self._router.one(message)
+            # Before it is routed: a repeat is that of the first one, whichever agent would be chosen now.
             if message.idempotency_key is not None and (earlier := self._keyed(message)):
                 return self._repeated(message, earlier)
+            message = self._router.one(message)
             mailbox = await self._admit(message)
         except CaxtonError as error:
             self._watch.observe(BusEventKind.REFUSED, message, error=error)
@@ -167,6 +168,8 @@ class LocalBus:
 
     async def fail(self, request: Message, error: CaxtonError, reply: Message | None) -> float | None:
         exhausted = error.code is Code.DELIVERY_EXHAUSTED
+        if request.addressed is not None:
+            self.directory.failed(request.receiver)
         if not request.is_stored or (request.awaited and not exhausted):
             await self.settle(request, MessageState.FAILED, reply)
             return None

@@ -33,8 +33,7 @@ class Router:
         if message.hops > self._settings.max_hops:
             raise _too_far(message, self._settings.max_hops)
         if SEPARATOR in receiver and read_address(receiver).kind is AddressKind.CAPABILITY:
-            spill = message.is_stored and self._settings.overload is Overload.SPILL
-            found = self._directory.resolve(message, avoid=(*message.path, message.sender), spill=spill)
+            found = self._directory.resolve(message, avoid=(*message.path, message.sender))
             return msgspec.structs.replace(message, receiver=found, addressed=receiver)
         if message.path and receiver in message.path:
             raise _circle(message)

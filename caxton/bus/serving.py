@@ -1,6 +1,7 @@
 """A function that deals with the messages of an address."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -12,6 +13,9 @@ from caxton.domain.ports.clock import Clock
 from caxton.domain.protocol import ACTS
 
 log = logging.getLogger(__name__)
+
+PAUSE = 1.0
+"""Seconds until what could not be stored is stored again."""
 
 
 class Served:
@@ -32,6 +36,9 @@ class Served:
         try:
             if again and message.is_stored:
                 await self._bus.begin(message)
+        except CaxtonError as error:
+            return self._not_begun(message, error)
+        try:
             reply = await self._handler(message)
         except CaxtonError as error:
             return await self._failed(message, error)
@@ -39,22 +46,30 @@ class Served:
             log.exception("the handler of %s crashed on message %s", self._address, message.id)
             detail = f"The handler of {self._address!r} crashed: {type(crash).__name__}: {crash}"
             return await self._failed(message, CaxtonError(Code.INTERNAL, detail))
-        try:
-            await self._bus.settle(message, MessageState.SETTLED, reply)
-        except CaxtonError as error:
-            # The store failed. The message stays accepted there, and comes again at the next start.
-            log.error("%s could not settle message %s: %s", self._address, message.id, error)
-            self._bus.postpone(message, error)
-        return None
+        return await self._put_down(message, lambda: self._bus.settle(message, MessageState.SETTLED, reply))
+
+    def _not_begun(self, message: Message, error: CaxtonError) -> float | None:
+        """When to begin what could not be begun; not at all where it was erased meanwhile."""
+        log.error("%s could not begin message %s: %s", self._address, message.id, error)
+        self._bus.postpone(message, error)
+        return self._clock.now() + PAUSE if error.code is Code.STORAGE_FAILED else None
 
     async def _failed(self, message: Message, error: CaxtonError) -> float | None:
         reply = self._failure(message, error) if ACTS[message.performative].answered else None
-        try:
-            return await self._bus.fail(message, error, reply)
-        except CaxtonError as fault:
-            log.error("%s could not put down that message %s failed: %s", self._address, message.id, fault)
-            self._bus.postpone(message, fault)
-            return None
+        return await self._put_down(message, lambda: self._bus.fail(message, error, reply))
+
+    async def _put_down(self, message: Message, end: Callable[[], Awaitable[float | None]]) -> float | None:
+        """Store how it went, as soon as the store takes it: what follows in the conversation waits for that.
+
+        Where this process does not live to see it, the message comes again.
+        """
+        while True:
+            try:
+                return await end()
+            except CaxtonError as error:
+                log.error("%s could not put down the end of message %s: %s", self._address, message.id, error)
+                self._bus.postpone(message, error)
+            await self._clock.sleep(PAUSE)
 
     def _failure(self, request: Message, error: CaxtonError) -> Message:
         content = {"error": msgspec.to_builtins(error.report())}

@@ -9,6 +9,8 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable
 
+import msgspec
+
 from caxton.bus.asides import Asides
 from caxton.bus.contract_messages import Speaker
 from caxton.bus.deadline import deadline
@@ -146,11 +148,11 @@ class Undertaking:
         """Award the best bids, and the next best where those fail; then reject what bids are left."""
         at_work: set[asyncio.Task[None]] = set()
 
-        def begin(agents: Iterable[str]) -> None:
-            at_work.update(asyncio.create_task(self._have_done(agent)) for agent in agents)
+        def begin(agents: Iterable[str], *, again: bool = False) -> None:
+            at_work.update(asyncio.create_task(self._have_done(agent, again=again)) for agent in agents)
 
         try:
-            begin([party.agent for party in self.negotiation.those(PartyState.ACCEPTED)])
+            begin([party.agent for party in self.negotiation.those(PartyState.ACCEPTED)], again=True)
             while True:
                 if chosen := self.negotiation.standing[: self.negotiation.vacancies]:
                     for agent in chosen:
@@ -171,12 +173,15 @@ class Undertaking:
                 one.cancel()
             await asyncio.gather(*at_work, return_exceptions=True)
 
-    async def _have_done(self, agent: str) -> None:
-        """Tell one participant that its bid is taken, and take its result, or note that there is none."""
+    async def _have_done(self, agent: str, *, again: bool) -> None:
+        """Tell one participant that its bid is taken, and take its result, or note that there is none.
+
+        `again` says that an earlier server may have told it.
+        """
         speaker = Speaker(self.negotiation.contract)
         award = speaker.accept(self.negotiation.party(agent), now=self._clock.now(), at_least=COURTESY)
         try:
-            reply = await self._bus.ask(award)
+            reply = await (self._ask_again(award) if again else self._bus.ask(award))
         except CaxtonError as error:
             if error.code is Code.REPLY_TIMEOUT:
                 self.negotiation.overdue(agent, at=self._clock.now())
@@ -220,6 +225,15 @@ class Undertaking:
                 log.info("%s did not say that it stopped: %s", award.receiver, error)
 
         self._asides.add(ask())
+
+    async def _ask_again(self, award: Message) -> Message:
+        """The answer to an award that may have been sent before, and answered before."""
+        if award.reply_by is None:
+            raise ValueError("an award has a deadline")
+        late = CaxtonError(Code.REPLY_TIMEOUT, f"{award.receiver!r} did not reply to message {award.id} in time.")
+        async with deadline(self._clock, award.reply_by, late):
+            await self._bus.send(msgspec.structs.replace(award, awaited=True))
+            return await self._bus.answer(award)
 
     async def _withdraw(self, award: Message) -> None:
         """Have an award that was put off, its agent being stopped, not be carried out when that starts again."""

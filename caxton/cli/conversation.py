@@ -5,7 +5,6 @@ import sys
 import click
 
 from caxton.cli.complete import agent_name
-from caxton.cli.harmless import harmless
 from caxton.cli.session import CaxtonGroup, Session, pass_session, yes_option
 from caxton.domain.conversation import History, Order, ParticipantKind
 from caxton.service.api import conversations
@@ -181,11 +180,13 @@ def send(session: Session, id: str, text: str | None, sender: str | None, rounds
         session.show(answer, lambda: None)
         replies = answer.replies
     else:
-        replies = []
+        from caxton.cli.voices import Voices
+
+        voices, replies = Voices(session), []
         for event in session.client().stream(conversations.SEND, path={"id": id}, body=body):
+            voices.hear(event)
             if isinstance(event, GroupReply):
                 replies.append(event)
-                _print_reply(session, event)
     return 0 if any(one.reply for one in replies) else 1
 
 
@@ -242,12 +243,3 @@ def delete(session: Session, id: str, yes: bool) -> None:
 def _operate(session: Session, operation: Operation, id: str, what: str) -> None:
     group = session.client().call(operation, path={"id": id})
     session.show(group, lambda: click.echo(f"{id} {what}."))
-
-
-def _print_reply(session: Session, event: GroupReply) -> None:
-    name = click.style(event.agent, bold=True) if session.colored else event.agent
-    if event.reply:
-        text = harmless(event.reply.text) if session.interactive else event.reply.text
-        click.echo(f"{name}\n{text.strip()}\n")
-    elif event.error:
-        click.echo(f"{name}\n({event.error.message} [{event.error.code}])\n")

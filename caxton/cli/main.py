@@ -25,6 +25,7 @@ COMMANDS = {
     "memory": ("caxton.cli.memory:memory", "Search, add, list and forget what agents remember."),
     "person": ("caxton.cli.person:person", "Show and erase what is kept of a person."),
     "bus": ("caxton.cli.bus:bus", "See what goes through the bus, in figures and as it happens."),
+    "dlq": ("caxton.cli.dlq:dlq", "Look at dead letters, and deliver or delete them."),
     "provider": ("caxton.cli.provider:provider", "List, check and account for providers of language models."),
     "tool": ("caxton.cli.tool:tool", "List, try and explain tools, and answer calls that wait."),
     "template": ("caxton.cli.template:template", "List and show agent templates."),

@@ -43,15 +43,26 @@ def changing(session: Session) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def progress(session: Session, what: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar on the terminal, which the block moves by telling (status, bytes done, bytes in all); nothing elsewhere."""
+def progress(session: Session, what: str, *, counted: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on the terminal, which the block moves by telling (status, done, in all); nothing elsewhere.
+
+    What is done is bytes, or where it is `counted` things.
+    """
     if session.json or not sys.stderr.isatty():
         yield lambda status, completed, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    done = MofNCompleteColumn() if counted else DownloadColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True, no_color=not session.colored), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda status, completed, total: bar.update(

@@ -2,7 +2,8 @@
 
     CaxtonError                 code, message, why, hint, docs
     ├── ConfigurationError      carries every Diagnostic of the files it speaks of
-    └── ProviderError           what a language-model provider answered instead of text
+    ├── ProviderError           what a language-model provider answered instead of text
+    └── MessageNotUnderstood    in `domain.misunderstanding`: carries every finding, and the message that tells them
 
 What the codes mean stands in `domain.codes`.
 """

@@ -106,6 +106,7 @@ def answer_to(request: Message, performative: Performative, content: dict[str, A
         created_at=now,
         content=content,
         in_reply_to=request.id,
+        reply_with=request.reply_with,
         protocol=request.protocol,
         priority=request.priority,
         hops=request.hops + 1,

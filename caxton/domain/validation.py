@@ -239,11 +239,10 @@ class _Reader:
             self._note("reply_by", f"passed {self._now - at:.0f} s ago.", "Give a later time, or none.")
         return at
 
-    def _trace(self) -> str | None:
+    def _trace(self) -> str:
+        """The trace that it goes on with, or begins."""
         value = self._name("trace")
-        if value is None:
-            return None
-        if read_traceparent(value) is None:
+        if value is not None and read_traceparent(value) is None:
             self._note("trace", f"is {value[:80]!r}, which is no W3C traceparent.", "00-<32 hex>-<16 hex>-01")
         return traceparent(self._id, value)
 

@@ -7,9 +7,9 @@ embedded database, acknowledged, and done in its order once the backend is back.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -32,11 +32,16 @@ from caxton.domain.ports.database import Database
 from caxton.domain.ports.memory import Memory
 from caxton.memory import checks
 from caxton.memory.entries import new_entry
+from caxton.memory.meanings import SEARCHING, STORING
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 AGAIN = 5.0
 """Seconds after which the backend is tried again."""
+PATIENCE = 2.0
+"""Seconds that a turn waits for the backend, beside what it waits for the embedder."""
 
 ADD = "INSERT INTO memory_queue (work) VALUES (?)"
 FIRST = "SELECT seq, work FROM memory_queue ORDER BY seq LIMIT 1"
@@ -76,6 +81,7 @@ class QueuedMemory:
         self._new_id = new_id
         self._one = asyncio.Lock()
         self._error = ""
+        self._stalled = False
 
     async def remember(
         self, space: MemorySpace, new: Sequence[NewMemory], *, limits: MemoryLimits | None = None
@@ -86,12 +92,12 @@ class QueuedMemory:
         now = self._clock.now()
         # Made here, so that what was stored although it seemed to fail is not there twice when it is tried again.
         entries = tuple(new_entry(self._new_id(), space, one, now) for one in given)
+        work = Remember(entries=entries, limits=limits or MemoryLimits())
         try:
-            await self._caught_up()
-            return await self._memory.store(entries, limits or MemoryLimits())
+            return await self._soon(lambda: self._memory.store(work.entries, work.limits), STORING * len(entries))
         except CaxtonError as error:
             self._missed(error)
-        await self._queue(Remember(entries=entries, limits=limits or MemoryLimits()))
+        await self._queue(work)
         return list(entries)
 
     async def get(self, space: MemorySpace, key: str) -> MemoryEntry | None:
@@ -104,16 +110,14 @@ class QueuedMemory:
 
     async def search(self, query: MemoryQuery) -> SearchResult:
         try:
-            await self._caught_up()
-            return await self._memory.search(query)
+            return await self._soon(lambda: self._memory.search(query), SEARCHING)
         except CaxtonError as error:
             self._missed(error)
             return SearchResult(hits=(), warning=f"Nothing was searched: {error.message}")
 
     async def used(self, ids: Sequence[str]) -> None:
         try:
-            await self._caught_up()
-            await self._memory.used(ids)
+            await self._soon(lambda: self._memory.used(ids))
         except CaxtonError as error:
             self._missed(error)
             await self._queue(Used(ids=tuple(ids)))
@@ -185,6 +189,7 @@ class QueuedMemory:
                     await self._memory.newest(MemoryFilter(spaces=None), limit=1)
                     log.warning("the memory is reached again")
                 self._error = ""
+                self._stalled = False
             except CaxtonError as error:
                 self._error = error.message
             await self._clock.sleep(AGAIN)
@@ -200,6 +205,23 @@ class QueuedMemory:
         if not self._error:
             log.warning("agents are without their memory, what they are told is queued: %s %s", error, error.why)
         self._error = error.message
+
+    async def _soon(self, ask: Callable[[], Awaitable[T]], more: float = 0.0) -> T:
+        """What the backend answers, once it has caught up; `memory_unavailable` where that takes longer than PATIENCE.
+
+        It is not waited for again before it has answered in the background: storing goes by the queue until then.
+        """
+        if self._stalled:
+            raise _stalled()
+        try:
+            async with asyncio.timeout(PATIENCE + more) as deadline:
+                await self._caught_up()
+                return await ask()
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            self._stalled = True
+            raise _stalled() from None
 
     async def _queue(self, work: Remember | Used) -> None:
         encoded = msgspec.json.encode(work)
@@ -236,3 +258,7 @@ async def open_queued_memory(
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+def _stalled() -> CaxtonError:
+    return CaxtonError(Code.MEMORY_UNAVAILABLE, "The memory is too slow: what is told to agents goes by the queue.")

@@ -21,7 +21,6 @@ from caxton.domain.memory import (
     Relation,
     SearchMode,
     SearchResult,
-    Vector,
 )
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database, Session

@@ -13,10 +13,10 @@ WHERE memory_words MATCH ? AND rank MATCH 'bm25(1.0, 0.0)' AND memory_words.rowi
 ORDER BY rank LIMIT ?
 """
 NEWEST = "SELECT rowid FROM memory_words WHERE memory_words MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
-COUNT = "SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH ? LIMIT ?)"
+COUNT = "SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH ? AND rowid >= ? LIMIT ?)"
 MAX_TERMS = 6
 """Words searched for at most, the rarest of the longest twice as many."""
-MAX_RANKED = 2_000
+MAX_RANKED = 1_000
 """Entries to rank, which is what a search costs. Words that would add more are left out; where even the rarest word is
 in more, its newest entries are ranked."""
 RRF = 60
@@ -43,11 +43,17 @@ def find(session: Session, query: MemoryQuery, where: Where, limit: int) -> list
     terms = _exact(query.text) if exact else _any(session, query.text, where)
     if not terms:
         return []
-    asked = _in_spaces((" AND " if exact else " OR ").join(terms), where)
+    wanted = (" AND " if exact else " OR ").join(terms)
+    asked = _in_spaces(wanted, where)
     oldest = 0
     if not exact and not query.filter.narrows:
         rows = session.execute(NEWEST, (asked, MAX_RANKED))
         oldest = rows[0][0] if rows else 0
+    # To rank, SQLite counts the entries of every term, and a space is a term too, with all of its own: it is left out
+    # where entries of other spaces, which the condition leaves out again, do not make up for that.
+    anywhere = f"text : ({wanted})"
+    if session.execute(COUNT, (anywhere, oldest, 3 * MAX_RANKED))[0][0] < 3 * MAX_RANKED:
+        asked = anywhere
     rows = session.execute(FIND.format(where=where.sql), (asked, oldest, *where.values, limit))
     return [seq for (seq,) in rows]
 
@@ -70,7 +76,7 @@ def _any(session: Session, text: str, where: Where) -> list[str]:
     words = list(dict.fromkeys(re.findall(r"\w+", text.lower())))
     telling = [word for word in words if word not in STOP_WORDS] or words
     terms = [f'"{word}"' for word in sorted(telling, key=len, reverse=True)[: 2 * MAX_TERMS]]
-    counted = [(session.execute(COUNT, (_in_spaces(term, where), MAX_RANKED))[0][0], term) for term in terms]
+    counted = [(session.execute(COUNT, (_in_spaces(term, where), 0, MAX_RANKED))[0][0], term) for term in terms]
     chosen: list[str] = []
     total = 0
     for count, term in sorted(one for one in counted if one[0]):

@@ -18,6 +18,8 @@ from caxton.runtime.acts import Acts
 
 log = logging.getLogger(__name__)
 
+PAUSE = 1.0
+"""Seconds until what could not be stored is stored again."""
 MAX_ATTEMPTS = 3
 """How often a message is begun again, each time because a server did not live to see its end."""
 
@@ -167,7 +169,8 @@ class Actor:
             reply = self._acts.failed(message, _cancellation(message))
         except CaxtonError as error:
             self._postponed(message, error)
-            return None
+            # One that was erased meanwhile does not come again.
+            return self._clock.now() + PAUSE if error.code is Code.STORAGE_FAILED else None
         finally:
             del self._performing[message.id]
             self._cancelled.discard(message.id)
@@ -182,16 +185,21 @@ class Actor:
                     "agent %s failed to answer message %s: %s [%s]", self.name, message.id, failure, failure.code
                 )
         self._note(failure)
-        try:
-            if failure:
-                return await self._bus.fail(message, failure, reply if ACTS[message.performative].answered else None)
-            await self._bus.settle(message, MessageState.SETTLED, reply)
-        except CaxtonError as error:
-            self._postponed(message, error)
-        return None
+        # As soon as the store takes it: what follows in the conversation waits for that.
+        while True:
+            try:
+                if failure:
+                    return await self._bus.fail(
+                        message, failure, reply if ACTS[message.performative].answered else None
+                    )
+                await self._bus.settle(message, MessageState.SETTLED, reply)
+                return None
+            except CaxtonError as error:
+                self._postponed(message, error)
+            await self._clock.sleep(PAUSE)
 
     def _postponed(self, message: Message, error: CaxtonError) -> None:
-        """The store failed. The message stays accepted there, if it is there, and comes again at the next start."""
+        """The store failed. Where this process does not live to see it work again, the message comes again."""
         log.error("agent %s could not settle message %s: %s", self.name, message.id, error)
         self._note(error)
         self._bus.postpone(message, error)

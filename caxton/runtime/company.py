@@ -13,6 +13,7 @@ from caxton.domain.conversation import Group, ParticipantKind
 from caxton.domain.message import Exchange, Message, Performative
 from caxton.domain.ports.conversations import GroupStore
 from caxton.domain.protocol import ACTS
+from caxton.runtime.offered import wording
 from caxton.runtime.window import Line
 
 MOST_READ = 1000
@@ -62,7 +63,7 @@ def said_before(messages: Sequence[Message], request: Message) -> list[Said]:
     `messages` are the conversation's, in the order in which they were stored. Counted as said before it are earlier
     messages and the replies to them, however late; but of the replies to the same message those alone that were there
     when the request was stored, so that agents that are asked at once do not see what the others answer. Requests that
-    nobody answered are left out, and so are failures and what has no text.
+    nobody answered are left out, and so are failures and what has no content.
     """
     places = {message.id: place for place, message in enumerate(messages)}
     by_id = {message.id: message for message in messages}
@@ -77,7 +78,7 @@ def said_before(messages: Sequence[Message], request: Message) -> list[Said]:
     said = []
     for place, message in enumerate(messages):
         saying = _saying(message)
-        if saying in known or not message.text.strip():
+        if saying in known or not wording(message).strip():
             continue
         asked = by_id.get(message.in_reply_to) if message.in_reply_to else None
         if saying == current:
@@ -112,6 +113,6 @@ def _saying(message: Message) -> object:
 
 def _line(message: Message, agent: str, *, is_current: bool) -> Line:
     if message.sender == agent and not is_current:
-        return Line(id=message.id, role=Role.ASSISTANT, text=message.text)
-    text = f"{message.sender}: {message.text}"
+        return Line(id=message.id, role=Role.ASSISTANT, text=wording(message))
+    text = f"{message.sender}: {wording(message)}"
     return Line(id=message.id, role=Role.USER, text=text, current=is_current)

@@ -1,5 +1,6 @@
 """What an agent remembers, found for a turn and kept after it."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ HEADING = "Context from earlier conversations:"
 QUESTION_MARKS = ("?", "\uff1f", "؟")
 TAG = "conversation"
 """Marks what was stored by itself, out of conversations."""
+PERSISTING = 5.0
+"""Seconds for which a reply may be held up by keeping what left the window."""
 
 
 class Recall:
@@ -42,34 +45,29 @@ class Recall:
         hits = [Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in found.hits]
         return within(hits, options.recall_tokens * BYTES_A_TOKEN)
 
-    async def used(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> None:
-        """Note that these were of use, so that they are kept longer; a failure is logged."""
+    def using(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> asyncio.Task[None] | None:
+        """Begin to note that these are of use, so that they are kept longer; that goes on beside the turn.
+
+        A failure is logged. None where there is nothing to note.
+        """
+        return asyncio.create_task(self._used(agent, recalled), name="memory use") if recalled else None
+
+    async def _used(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> None:
         try:
             await self._memory.used([one.id for one in recalled])
         except CaxtonError as error:
             log.warning("agent %s could not note what it recalled: %s", agent.name, error)
 
     async def persist(self, agent: AgentDefinition, request: Message, fallen: Sequence[Exchange]) -> None:
-        """Keep the exchanges that fell out of a conversation's window, those that are not kept yet."""
-        space = conversation_space(request.conversation_id)
+        """Keep the exchanges that fell out of a conversation's window, those that are not kept yet.
+
+        Where memory takes too long for that the next turn does it: they fall out of its window too.
+        """
         try:
-            new: list[NewMemory] = []
-            for exchange in reversed(fallen):
-                if await self._memory.get(space, exchange.request.id):
-                    break  # and so all before it
-                asked, reply = exchange.request, exchange.reply
-                text = f"{asked.sender}: {asked.text}\n{reply.sender}: {reply.text}"
-                new.append(
-                    NewMemory(
-                        value=text,
-                        key=exchange.request.id,
-                        tags=(TAG,),
-                        subject=exchange.request.sender,
-                        source=exchange.request.id,
-                    )
-                )
-            if new:
-                await self._memory.remember(space, new[::-1])
+            async with asyncio.timeout(PERSISTING):
+                await self._persist(conversation_space(request.conversation_id), fallen)
+        except TimeoutError:
+            log.warning("agent %s puts off keeping what left its window: the memory is slow", agent.name)
         except CaxtonError as error:
             log.warning("agent %s could not keep what left its window: %s", agent.name, error)
 
@@ -87,6 +85,24 @@ class Recall:
             await self._memory.remember(space_of(agent, request.conversation_id), [new], limits=limits)
         except CaxtonError as error:
             log.warning("agent %s could not remember message %s: %s", agent.name, request.id, error)
+
+    async def _persist(self, space: MemorySpace, fallen: Sequence[Exchange]) -> None:
+        new: list[NewMemory] = []
+        for exchange in reversed(fallen):
+            if await self._memory.get(space, exchange.request.id):
+                break  # and so all before it
+            asked, reply = exchange.request, exchange.reply
+            new.append(
+                NewMemory(
+                    value=f"{asked.sender}: {asked.text}\n{reply.sender}: {reply.text}",
+                    key=asked.id,
+                    tags=(TAG,),
+                    subject=asked.sender,
+                    source=asked.id,
+                )
+            )
+        if new:
+            await self._memory.remember(space, new[::-1])
 
 
 def _spaces(agent: AgentDefinition, request: Message) -> tuple[MemorySpace, ...]:

@@ -74,6 +74,14 @@ class TurnLoop:
         Any other exception is a crash and leaves as it is. Publishes what happens to whoever follows the request.
         """
         turn = Turn(agent, request, self._clock.now())
+        try:
+            return await self._run(turn)
+        finally:
+            if turn.noting:
+                await asyncio.wait([turn.noting])
+
+    async def _run(self, turn: Turn) -> Message:
+        agent, request = turn.agent, turn.request
         allowed = agent.resources.max_execution_time
         left = allowed if request.reply_by is None else max(0.0, request.reply_by - self._clock.now())
         self._bus.publish(TurnStarted(request=request.id, agent=agent.name, conversation_id=request.conversation_id))
@@ -81,6 +89,7 @@ class TurnLoop:
             async with asyncio.timeout(min(allowed, left)) as deadline:
                 if self._recall:
                     turn.recalled = await self._recall.find(agent, request)
+                    turn.noting = self._recall.using(agent, turn.recalled)
                 completion = await self._answer(turn)
         except TimeoutError:
             if not deadline.expired():
@@ -103,8 +112,7 @@ class TurnLoop:
         """Let what was said, and what fell out of the window, be found again, as the agent wants it."""
         agent, request = turn.agent, turn.request
         if self._recall:
-            noted = [self._recall.used(agent, turn.recalled)] if turn.recalled else []
-            await asyncio.gather(self._recall.store(agent, request), *noted)
+            await self._recall.store(agent, request)
         match agent.conversation.strategy:
             case ContextStrategy.SUMMARIZE if turn.fallen:
                 self._summaries.add(agent, request.conversation_id, turn.fallen)

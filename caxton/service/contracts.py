@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from caxton.domain.content import flaws
 from caxton.domain.contract_net import Contract, ContractState, Party, Terms
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import ANONYMOUS, IdSource
@@ -84,6 +85,8 @@ class ContractService:
             raise CaxtonError(Code.BODY_INVALID, "`task` is empty; nobody could bid on it.")
         if taken := OURS & body.content.keys():
             raise CaxtonError(Code.BODY_INVALID, f"`content` has {min(taken)!r}, which is the contract's own key.")
+        if flaw := next(flaws(body.content), None):
+            raise CaxtonError(Code.BODY_INVALID, f"`{flaw.place}` {flaw.what}.")
         called, agents = self._callees.find(body)
         agents = [agent for agent in dict.fromkeys(agents) if agent != initiator]
         if not agents:

@@ -1,11 +1,15 @@
 """The operations on people: what is kept of them is found, and erased everywhere."""
 
+import asyncio
+
 from caxton.domain.agent import MemoryScope
+from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import default_conversation
 from caxton.domain.memory import MemoryFilter, MemorySpace
 from caxton.domain.ports.contracts import ContractStore
 from caxton.domain.ports.conversations import GroupStore
 from caxton.domain.ports.database import Database
+from caxton.domain.ports.delivery import MessageArchive
 from caxton.domain.ports.memory import Memory
 from caxton.domain.ports.messages import MessageStore
 from caxton.domain.ports.usage import UsageStore
@@ -33,6 +37,7 @@ class PeopleService:
         database: Database,
         groups: GroupStore | None = None,
         contracts: ContractStore | None = None,
+        archive: MessageArchive | None = None,
     ) -> None:
         self._store = store
         self._memory = memory
@@ -43,6 +48,7 @@ class PeopleService:
         self._database = database
         self._groups = groups
         self._contracts = contracts
+        self._archive = archive
 
     async def show(self, *, person: str) -> PersonView:
         about = MemoryFilter(spaces=None, subject=person, expired=True)
@@ -59,6 +65,7 @@ class PeopleService:
 
         `storage_failed` where the file could not be rewritten; everything is erased then, and traces may be in it.
         """
+        archived = await self._forget_archived(person)
         erased = await self._store.forget(person)
         departed = await self._groups.forget(person, erased.conversations) if self._groups else None
         contracts = await self._contracts.forget(person) if self._contracts else 0
@@ -79,4 +86,20 @@ class PeopleService:
             uses=uses,
             participations=departed.participations if departed else 0,
             contracts=contracts,
+            archived=archived,
         )
+
+    async def _forget_archived(self, person: str) -> int:
+        """First of all: what the store knows of his conversations is needed for it, and it can be tried again."""
+        if self._archive is None:
+            return 0
+        conversations = [one.id for one in await self._store.taken_part(person)]
+        try:
+            return await asyncio.to_thread(self._archive.forget, person, conversations)
+        except OSError as error:
+            raise CaxtonError(
+                Code.STORAGE_FAILED,
+                f"Messages of {person!r} could not be taken out of the archive; nothing is erased yet.",
+                why=str(error),
+                hint="See to that file, and ask again.",
+            ) from error

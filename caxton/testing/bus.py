@@ -27,7 +27,7 @@ async def open_test_bus(
     groups: Groups | None = None,
     faults: Faults | None = None,
 ) -> AsyncIterator["TestBus"]:
-    """A bus over `store`, in memory where none is given, until the end of the block; then what was accepted is stored.
+    """A bus over `store`, or over one in memory, until the end of the block; then what was accepted is stored.
 
     With `faults` the store and every mailbox have them. After a crash the block ends as a killed process does: nothing
     that the bus still had to do is done, and the store has what it had. The next bus over that store goes on from there.

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from caxton.domain.conversation import Departed, Group, Participant
+from caxton.domain.conversation import Departed, Group, Participant, ParticipantKind
 from caxton.domain.message import Conversation
 from caxton.domain.ports.messages import MessageStore
 
@@ -66,7 +66,8 @@ class MemoryGroupStore:
         return [group for group in groups if any(one.name == name for one in group.participants)][:limit]
 
     async def silent(self, *, limit: int) -> list[Group]:
-        return [self._now(group) for group in reversed(self._groups.values()) if not self._said(group)][:limit]
+        silent = (group for group in reversed(self._groups.values()) if group.is_open and not self._said(group))
+        return [self._now(group) for group in silent][:limit]
 
     async def close_idle(self, now: float, *, idle: float | None) -> list[str]:
         closed = []
@@ -88,10 +89,13 @@ class MemoryGroupStore:
         return self._groups.pop(id, None) is not None
 
     async def forget(self, person: str, conversations: Collection[str]) -> Departed:
-        count = sum(one.name == person for ever in self._ever.values() for one in ever)
+        def is_meant(one: Participant) -> bool:
+            return one.name == person and one.kind is ParticipantKind.PERSON
+
+        count = sum(is_meant(one) for ever in self._ever.values() for one in ever)
         gone = [id for id in conversations if await self.erase(id)]
         for id, ever in self._ever.items():
-            self._ever[id] = [one for one in ever if one.name != person]
+            self._ever[id] = [one for one in ever if not is_meant(one)]
         return Departed(groups=tuple(gone), participations=count)
 
     def _now(self, group: Group) -> Group:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.server import SCRIPTED, until
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "collaboration"
 TEAM = ["researcher", "writer", "reviewer"]
@@ -11,7 +12,7 @@ TEAM = ["researcher", "writer", "reviewer"]
 
 def post(server, path, **body):
     status, _, answer = server.http("POST", path, json.dumps(body))
-    assert status in (200, 201), answer
+    assert status in (200, 201, 202), answer
     return answer
 
 
@@ -87,3 +88,56 @@ def test_replies_stream_with_the_names_of_those_who_speak(team):
         kinds = [kind for kind, _ in own]
         assert kinds == ["start", *["delta"] * (len(own) - 2), "reply"]
         assert "".join(event["text"] for _, event in own[1:-1]) == own[-1][1]["reply"]["text"]
+
+
+RULES = r"""
+[[rules]]
+match = '^hand over (\S+) (.+)$'
+call = "messaging__send"
+arguments = { to = "{1}", text = "{2}", performative = "request" }
+"""
+
+
+@pytest.fixture
+def office(cli):
+    """Three agents that echo, of which `asker` may send messages, in a conversation that it does not begin."""
+    (cli.directory / "rules.toml").write_text(RULES)
+    (cli.directory / "caxton.toml").write_text(SCRIPTED + 'script = "rules.toml"\n')
+    cli.agents.mkdir(parents=True)
+    for name in ("asker", "alpha", "beta"):
+        tools = '["messaging.send"]' if name == "asker" else "[]"
+        (cli.agents / f"{name}.toml").write_text(f'name = "{name}"\nsystem_prompt = "You echo."\ntools = {tools}\n')
+    cli("server", "start")
+    post(cli, "/conversations", participants=["alpha", "asker", "beta"], id="team")
+    return cli
+
+
+def said(server, id="team"):
+    """Who said what to whom in a conversation."""
+    shown = server.json("conversation", "show", id)
+    return {(one["sender"], one["receiver"], one["text"]) for one in shown["messages"]}
+
+
+def test_what_an_agent_says_to_its_group_is_answered_there(office):
+    assert "Sent to alpha, beta." in office("message", "send", "asker", "hand over group:team Who is there?")
+    expected = {("asker", name, "Who is there?") for name in ("alpha", "beta")}
+    expected |= {(name, "asker", "echo: asker: Who is there?") for name in ("alpha", "beta")}
+    until(lambda: said(office) >= expected, "the answers")
+    answer = post(office, "/conversations/team/message", text="Go on", sender="ada")
+    heard_by_alpha = heard(office, answer["replies"][0]["reply"])[1]
+    assert heard_by_alpha[:2] == ["asker: Who is there?", "echo: asker: Who is there?"]
+    assert "beta: echo: asker: Who is there?" in heard_by_alpha[2]
+    assert heard_by_alpha[2].endswith("ada: Go on")
+
+
+def test_what_a_program_posts_to_a_group_is_answered_there(office):
+    post(office, "/messages", performative="request", sender="ada", receiver="group:team", content={"text": "Hello"})
+    expected = {(name, "ada", "echo: ada: Hello") for name in ("alpha", "asker", "beta")}
+    until(lambda: said(office) >= expected, "the answers")
+    office("conversation", "close", "team")
+    status, _, problem = office.http(
+        "POST",
+        "/messages",
+        json.dumps({"performative": "request", "sender": "ada", "receiver": "group:team", "content": {"text": "Hi"}}),
+    )
+    assert (status, problem["code"]) == (404, "conversation_not_found")

@@ -1,13 +1,18 @@
 """A contract among a hundred agents, through HTTP, on the real server and the real embedded model."""
 
+import http.client
 import json
 import os
 import signal
+import threading
 from collections import Counter
+from itertools import count
 
+import pytest
 from support.server import SCRIPTED, Cli, until
 
 AGENTS = 100
+KILLS = 3
 TASK = "Name a colour."
 
 
@@ -81,29 +86,70 @@ def test_a_hundred_agents_bid_and_the_best_of_them_does_it(cli):
     assert cli.http("GET", f"/contracts/{contract['id']}")[0] == 404
 
 
-def test_a_contract_is_carried_on_after_a_kill(cli):
-    rules = '[[rules]]\nmatch = "^slow"\ndelay = 2.0\n'
-    (cli.directory / "rules.toml").write_text(rules)
+def kill(cli: Cli) -> None:
+    os.kill(cli.pid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    until(lambda: cli.run("server", "status").returncode == 3, "the death of the server")
+
+
+@pytest.fixture
+def slow(cli) -> Cli:
+    """A server whose agents take their time over what is slow, and not for anything else."""
+    (cli.directory / "rules.toml").write_text('[[rules]]\nmatch = "^slow"\ndelay = 1.0\n')
     (cli.directory / "caxton.toml").write_text(SCRIPTED + 'script = "rules.toml"\n')
     hire_all(cli)
     start(cli)
-    begun = call(cli, task="slow work", wait=False)
+    return cli
 
-    def now() -> dict:
-        return cli.http("GET", f"/contracts/{begun['id']}")[2]
 
-    until(lambda: now()["state"] == "awarded", "the award")
-    [before] = [party for party in now()["participants"] if party["award"]]
-    os.kill(cli.pid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-    until(lambda: cli.run("server", "status").returncode == 3, "the death of the server")
-    cli("server", "start")
-    until(lambda: now()["state"] == "completed", "the end of the contract")
-    contract = now()
-    [winner] = [party for party in contract["participants"] if party["award"]]
+def shown(cli: Cli, id: str) -> dict:
+    return cli.http("GET", f"/contracts/{id}")[2]
+
+
+def test_a_contract_is_carried_on_after_a_kill(slow):
+    id = call(slow, task="slow work", wait=False)["id"]
+    until(lambda: shown(slow, id)["state"] == "awarded", "the award")
+    [before] = [party for party in shown(slow, id)["participants"] if party["award"]]
+    kill(slow)
+    slow("server", "start")
+    until(lambda: shown(slow, id)["state"] == "completed", "the end of the contract")
+    [winner] = [party for party in shown(slow, id)["participants"] if party["award"]]
     assert (winner["agent"], winner["award"]["message"]) == (before["agent"], before["award"]["message"])
     assert winner["award"]["text"] == "echo: slow work"
-    assert Counter(party["state"] for party in contract["participants"]) == {"performed": 1, "rejected": AGENTS - 1}
-    # Nothing was said twice: a call and an award to the winner, and its two answers.
-    page = cli.http("GET", f"/agents/{winner['agent']}/messages?conversation_id={contract['id']}")[2]
-    acts = Counter(one["performative"] for one in page["messages"])
-    assert acts == {"cfp": 1, "propose": 1, "accept-proposal": 1, "inform": 1}
+
+
+def test_contracts_that_are_killed_at_any_moment_are_all_done_and_nobody_does_them_twice(slow):
+    begun: list[str] = []
+    for round_ in range(KILLS):
+        stop = threading.Event()
+
+        def call_on(stop: threading.Event = stop, round_: int = round_) -> None:
+            for number in count():
+                task, rounds = ("slow work", 1) if number % 3 == 0 else ("quick work", 1 + number % 2)
+                try:
+                    begun.append(call(slow, task=task, rounds=rounds, winners=1 + round_ % 2, wait=False)["id"])
+                except (OSError, http.client.HTTPException):
+                    return  # the server is gone
+                if stop.is_set():
+                    return
+
+        callers = [threading.Thread(target=call_on) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        enough = len(begun) + 4 + round_
+        until(lambda enough=enough: len(begun) >= enough, "some contracts")
+        kill(slow)
+        stop.set()
+        for caller in callers:
+            caller.join(30)
+        slow("server", "start")
+    until(lambda: all(shown(slow, id)["ended_at"] for id in begun), "the end of all contracts", 60)
+    for id in begun:
+        contract = shown(slow, id)
+        assert contract["state"] == "completed", contract["why"]
+        awarded = [party for party in contract["participants"] if party["award"]]
+        assert len(awarded) == contract["terms"]["winners"]
+        assert Counter(party["state"] for party in contract["participants"])["rejected"] == AGENTS - len(awarded)
+        for party in awarded:
+            page = slow.http("GET", f"/agents/{party['agent']}/messages?conversation_id={id}")[2]
+            acts = Counter(one["performative"] for one in page["messages"])
+            assert (acts["accept-proposal"], acts["inform"]) == (1, 1)

@@ -330,6 +330,19 @@ def test_an_agent_keeps_and_finds_what_it_is_told_by_its_own_tools(house):
     assert "Remembered as" in house.say("first", "note The safe opens with tulip.")["text"]
     assert "tulip" in house("memory", "list", "--agent", "first")
     assert house.json("memory", "list", "--agent", "second")["entries"] == []
+    house("agent", "delete", "first", "--purge", "--yes")
+    assert house.json("memory", "list")["entries"] == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "listed"),
+    [('scope = "workspace"\nworkspace = "lab"', "workspace:lab"), ('scope = "session"', "session:user:first")],
+)
+def test_its_tools_have_the_memory_that_an_agent_shares_or_keeps_to_a_conversation(house, scope, listed):
+    employ(house, "first", "memory.*", more=f"[memory]\n{scope}\n")
+    assert "Remembered as" in house.say("first", "note The safe opens with tulip.")["text"]
+    [entry] = house.json("memory", "list")["entries"]
+    assert f"{entry['space']['scope']}:{entry['space']['owner']}" == listed
 
 
 def test_the_embedded_model_reads_a_file_to_answer(cli):

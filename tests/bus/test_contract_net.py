@@ -337,7 +337,7 @@ async def test_old_contracts_are_deleted_where_they_are_not_to_be_kept():
     rounds=st.integers(1, 3),
     winners=st.integers(1, 3),
     reserve=st.integers(0, 2),
-    turns=st.lists(st.integers(0, 9) | st.sampled_from(["restart", "restart", "cancel"]), max_size=60),
+    turns=st.lists(st.integers(0, 9) | st.sampled_from(["restart", "long restart", "cancel"]), max_size=60),
 )
 async def test_whatever_happens_everybody_ends_once_and_is_told(bids, work, rounds, winners, reserve, turns):
     names = [f"agent-{n}" for n in range(len(bids))]
@@ -352,7 +352,7 @@ async def test_whatever_happens_everybody_ends_once_and_is_told(bids, work, roun
             while stage.store.find("c").is_open:
                 await stage.settle()
                 turn = next(script, 0)
-                if turn == "restart":
+                if turn in ("restart", "long restart"):
                     break
                 if turn == "cancel":
                     cancelled = True
@@ -360,7 +360,10 @@ async def test_whatever_happens_everybody_ends_once_and_is_told(bids, work, roun
                 elif stage.market.waiting:
                     stage.market.turn(turn)
             await stage.settle()
+        if turn == "long restart":
+            stage.market.work_alone()
     contract, market = stage.store.find("c"), stage.market
+    assert "fault" not in contract.why
     states = {party.agent: party.state for party in contract.parties}
     assert not PENDING & set(states.values())
     awarded = market.sent(P.ACCEPT_PROPOSAL)

@@ -353,6 +353,18 @@ class TestCircles:
         assert (sent.receiver, sent.addressed) == ("bob", "capability:charts")
 
 
+    async def test_a_repeat_goes_to_nobody_else(self):
+        house = House()
+        charts = [Capability(name=CapabilityName("charts"))]
+        async with (
+            house.bus.serve("ann", house.handle, capabilities=charts),
+            house.bus.serve("bob", house.handle, capabilities=charts),
+        ):
+            first = await house.bus.send(a_request(receiver="capability:charts", idempotency_key="k"))
+            house.bus.unregister(first.receiver)
+            assert await house.bus.send(a_request(receiver="capability:charts", idempotency_key="k")) == first
+
+
 class TestTransaction:
     async def test_all_of_it_happens_when_the_block_ends(self):
         house = House()

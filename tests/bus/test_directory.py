@@ -134,25 +134,23 @@ def test_whoever_refuses_is_passed_over(directory):
 
 
 def test_where_all_refuse_the_refusal_says_so(directory):
-    directory.add("full", Box(0, Code.MAILBOX_FULL), can("charts"))
-    assert refused(directory, to("capability:charts")).message == "it says mailbox_full"
     directory.add("stopped", Box(0, Code.AGENT_NOT_RUNNING), can("charts"))
+    assert refused(directory, to("capability:charts")).message == "it says agent_not_running"
+    directory.add("another", Box(0, Code.AGENT_NOT_RUNNING), can("charts"))
     error = refused(directory, to("capability:charts"))
-    assert (error.code, error.why) == (Code.MAILBOX_FULL, "it says mailbox_full")
-    assert error.message == "None of the 2 agents that can do 'charts' takes a message now."
-    directory.remove("full")
-    assert refused(directory, to("capability:charts")).code is Code.AGENT_NOT_RUNNING
+    assert (error.code, error.why) == (Code.AGENT_NOT_RUNNING, "it says agent_not_running")
+    assert error.message == "None of 2 agents that can do 'charts' takes a message now."
 
 
-def test_what_may_wait_in_the_store_goes_to_a_full_one_but_to_no_stopped_one(directory):
+def test_where_none_has_room_it_goes_to_a_full_one_but_to_no_stopped_one(directory):
     directory.add("stopped", Box(0, Code.AGENT_NOT_RUNNING), can("charts"))
-    assert refused(directory, to("capability:charts"), spill=True).code is Code.AGENT_NOT_RUNNING
+    assert refused(directory, to("capability:charts")).code is Code.AGENT_NOT_RUNNING
     directory.add("full", Box(9, Code.MAILBOX_FULL), can("charts"))
     directory.add("fuller", Box(12, Code.MAILBOX_FULL), can("charts"))
-    assert directory.resolve(to("capability:charts"), spill=True) == "full"
-    assert directory.resolve(to("capability:charts"), spill=True, avoid={"full"}) == "fuller"
+    assert directory.resolve(to("capability:charts")) == "full"
+    assert directory.resolve(to("capability:charts"), avoid={"full"}) == "fuller"
     directory.add("busy", Box(50), can("charts"))
-    assert directory.resolve(to("capability:charts"), spill=True) == "busy"
+    assert directory.resolve(to("capability:charts")) == "busy"
 
 
 def test_work_does_not_come_back_to_whoever_had_it(directory):
@@ -173,10 +171,10 @@ def test_work_does_not_come_back_to_whoever_had_it(directory):
     assert refused(directory, to("capability:charts"), avoid={"charts"}).code is Code.DELEGATION_LOOP
 
 
-def test_a_full_one_that_is_no_loop_is_told_of_before_the_loop(directory):
+def test_a_full_one_that_is_no_loop_is_chosen_before_the_loop(directory):
     directory.add("painter", Box(), can("charts"))
     directory.add("drawer", Box(0, Code.MAILBOX_FULL), can("charts"))
-    assert refused(directory, to("capability:charts"), avoid={"painter"}).code is Code.MAILBOX_FULL
+    assert directory.resolve(to("capability:charts"), avoid={"painter"}) == "drawer"
 
 
 def test_content_has_to_fit_what_the_capability_takes(directory):
@@ -325,14 +323,15 @@ class DirectoryMachine(RuleBasedStateMachine):
         if not able and wanted in self.known:
             able = willing = {wanted} - avoid
         else:
-            willing = {name for name in able - avoid if not self.known[name][0].refusal}
+            ranks = {name: self.known[name][0].refusal for name in able - avoid}
+            free = {name for name, refusal in ranks.items() if refusal is None}
+            willing = free or {name for name, refusal in ranks.items() if refusal is Code.MAILBOX_FULL}
         sent = to(f"capability:{wanted}")
         if willing:
             assert self.directory.resolve(sent, avoid=avoid) in willing
             return
-        refusals = {self.known[name][0].refusal for name in able - avoid}
-        if refusals:
-            expected = Code.MAILBOX_FULL if Code.MAILBOX_FULL in refusals else Code.AGENT_NOT_RUNNING
+        if able - avoid:
+            expected = Code.AGENT_NOT_RUNNING
         elif able or wanted in self.known:
             expected = Code.DELEGATION_LOOP
         else:

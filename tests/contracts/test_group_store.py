@@ -1,7 +1,12 @@
 """What every store of groups has to do. A new backend is one more id of the fixture `stores`."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.messages import a_request
 
 from caxton.bus.stores.sqlite import SqliteMessageStore
@@ -117,6 +122,8 @@ async def test_a_group_is_silent_until_somebody_speaks(store, messages):
     assert names((await store.silent(limit=1))[0]) == ["writer"]
     await messages.append([a_request(agent="writer", conversation_id="two")])
     assert [group.id for group in await store.silent(limit=9)] == ["one"]
+    await store.close("one", 2.0)
+    assert await store.silent(limit=9) == []
 
 
 class TestIdle:
@@ -172,6 +179,11 @@ class TestErasing:
         gone = await store.forget("ada", [])
         assert (gone.groups, gone.participations) == ((), 0)
 
+    async def test_an_agent_of_the_same_name_stays(self, store):
+        await store.create(a_group("g1", "ada"))
+        assert (await store.forget("ada", [])).participations == 0
+        assert names(store.find("g1")) == ["ada"]
+
 
 async def test_a_reset_conversation_is_silent_again(store, messages):
     await store.create(a_group("g1", "writer"))
@@ -180,3 +192,64 @@ async def test_a_reset_conversation_is_silent_again(store, messages):
     await messages.commit([Settle(message_id=request.id, state=MessageState.FAILED)])
     await messages.erase(conversation_id="g1")
     assert [group.id for group in await store.silent(limit=9)] == ["g1"]
+
+
+IDS, NAMES = st.sampled_from(["g1", "g2", "g3"]), st.sampled_from(["ada", "bob", "writer"])
+KINDS = st.sampled_from(["agent", "person"])
+STEPS = st.one_of(
+    st.tuples(st.just("create"), IDS, st.lists(NAMES, unique=True, max_size=3), st.sampled_from([None, 3.0, 8.0])),
+    st.tuples(st.just("join"), IDS, NAMES, KINDS),
+    st.tuples(st.just("leave"), IDS, NAMES),
+    st.tuples(st.sampled_from(["close", "reopen", "forget_departed", "erase", "say"]), IDS),
+    st.tuples(st.just("close_idle"), st.sampled_from([None, 5.0])),
+    st.tuples(st.just("forget"), NAMES, st.lists(IDS, unique=True, max_size=2)),
+)
+
+
+async def step(store, messages, now: float, verb: str, *arguments):
+    """Carry out a step at that time; what it answered."""
+    match verb:
+        case "create":
+            id, who, idle = arguments
+            participants = tuple(takes_part(name, now) for name in who)
+            return await store.create(a_group(id, created_at=now, idle=idle, participants=participants))
+        case "join":
+            id, name, kind = arguments
+            return await store.join(id, takes_part(name, now, kind=kind))
+        case "leave" | "close" | "reopen":
+            return await getattr(store, verb)(*arguments, now)
+        case "say":
+            request = a_request(conversation_id=arguments[0], created_at=now)
+            return len(await messages.append([request]))
+        case "close_idle":
+            return await store.close_idle(now, idle=arguments[0])
+        case _:
+            return await getattr(store, verb)(*arguments)
+
+
+async def seen(store) -> list[object]:
+    """Everything that a store tells."""
+    told: list[object] = [await store.silent(limit=9)]
+    for name in ("ada", "bob", "writer"):
+        told.append(await store.of(name, limit=9))
+        told.append(await store.of(name, limit=9, before="g2"))
+    for id in ("g1", "g2", "g3"):
+        told += [store.find(id), await store.participations(id)]
+    return told
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(STEPS, max_size=25))
+async def test_whatever_is_done_all_stores_tell_the_same(steps):
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        async with open_database(Path(folder) / "caxton.db") as database:
+            forgetful = MemoryMessageStore()
+            every = [
+                (MemoryGroupStore(forgetful), forgetful),
+                (SqliteGroupStore(database), SqliteMessageStore(database)),
+            ]
+            for now, (verb, *arguments) in enumerate(steps, 1):
+                first, second = [await step(store, messages, float(now), verb, *arguments) for store, messages in every]
+                assert first == second, (verb, *arguments)
+                first, second = [await seen(store) for store, _ in every]
+                assert first == second, (verb, *arguments)

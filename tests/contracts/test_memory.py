@@ -508,6 +508,41 @@ class TestWithoutAnEmbedder:
         assert raised.value.code is Code.EMBEDDER_UNAVAILABLE
 
 
+class TestWithAStalledEmbedder:
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch):
+        """Nobody waits for long here."""
+        for module, seconds in (
+            ("hybrid", "SEARCHING"),
+            *((name, "STORING") for name in ("sqlite", "qdrant", "neo4j")),
+        ):
+            monkeypatch.setattr(f"caxton.memory.{module}.{seconds}", 0.02)
+
+    async def test_an_entry_is_stored_without_its_meaning_which_follows(self, memory, backend):
+        backend.embedder.stalled = asyncio.Event()
+        async with asyncio.timeout(5):
+            await note(memory, "tea with milk")
+            await note(memory, "rain")
+        stats = await memory.stats()
+        assert (stats.entries, stats.pending) == (2, 2)
+        assert "not answer" in stats.error
+        backend.embedder.stalled.set()
+        await memory.settle()
+        stats = await memory.stats()
+        assert (stats.pending, stats.error) == (0, "")
+        assert await found(memory, "milk", SearchMode.SEMANTIC, limit=1) == ["tea with milk"]
+
+    async def test_a_hybrid_search_is_by_words_and_waits_but_once(self, memory, backend):
+        await note(memory, "tea with milk")
+        backend.embedder.stalled = asyncio.Event()
+        async with asyncio.timeout(5):
+            for text in ("milk of", "milk or", "milk and"):
+                result = await memory.search(MemoryQuery(text=text, filter=within()))
+                assert [hit.entry.value for hit in result.hits] == ["tea with milk"]
+                assert "words" in result.warning
+        assert len(backend.embedder.asked) == 2
+
+
 class TestReindexing:
     async def test_everything_is_embedded_anew_and_search_goes_on(self, memory, backend):
         await memory.remember(MINE, [NewMemory(value=f"word{n} common") for n in range(150)])

@@ -10,6 +10,7 @@ from support.acts import JSON, NAMES
 from caxton.domain.message import Durability, Message, Performative
 from caxton.domain.misunderstanding import FIELDS, LONGEST_NAME, Finding
 from caxton.domain.protocol import ACTS
+from caxton.domain.trace import traceparent
 from caxton.domain.validation import LARGEST_CONTENT, MOST_FINDINGS, read_message
 
 NOW = 1_800_000_000.0
@@ -50,6 +51,7 @@ class TestRight:
             conversation_id="user:helper",
             created_at=NOW,
             content={"text": "Hello"},
+            trace=traceparent(ID),
         )
 
     def test_all_that_a_sender_decides_about_is_taken_over(self):

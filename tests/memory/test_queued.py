@@ -1,5 +1,6 @@
 """A memory that is out of reach for a while: nothing that was to be remembered is lost."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -28,6 +29,7 @@ class Flaky:
 
     def __init__(self) -> None:
         self.down = False
+        self.stalled: asyncio.Event | None = None
         self.calls = 0
         self.fails_at: int | None = None
         self._client = AsyncQdrantClient(":memory:")
@@ -37,6 +39,8 @@ class Flaky:
 
         async def call(*arguments, **keywords):
             self.calls += 1
+            if self.stalled:
+                await self.stalled.wait()
             if self.down or self.calls == self.fails_at:
                 raise ResponseHandlingException(ConnectionError("All connection attempts failed"))
             return await real(*arguments, **keywords)
@@ -116,6 +120,27 @@ async def test_the_queue_outlives_a_restart_and_is_worked_off_by_itself(opened, 
         while memory.health().status is not HealthStatus.OK:
             await clock.advance(AGAIN)
         assert await values(memory) == ["tea"]
+
+
+async def test_a_backend_that_stalls_holds_up_one_turn_and_what_is_told_is_queued(opened, client, clock, monkeypatch):
+    for wait in ("PATIENCE", "STORING", "SEARCHING"):
+        monkeypatch.setattr(f"caxton.memory.queued.{wait}", 0.05)
+    async with opened() as memory:
+        await memory.remember(SPACE, [NewMemory(value="milk")])
+        client.stalled = asyncio.Event()
+        async with asyncio.timeout(30):
+            [entry] = await memory.remember(SPACE, [NewMemory(value="tea")])
+            asked = client.calls
+            assert "too slow" in (await search(memory, "milk")).warning
+            await memory.used([entry.id])
+            await memory.remember(SPACE, [NewMemory(value="rain")])
+        assert client.calls == asked
+        assert "Queued: 3" in memory.health().detail
+        client.stalled.set()
+        while memory.health().status is not HealthStatus.OK:
+            await clock.advance(AGAIN)
+        assert await values(memory) == ["rain", "tea", "milk"]
+        assert (await search(memory, "milk")).warning == ""
 
 
 async def test_limits_hold_for_what_was_queued(opened, client):

@@ -132,6 +132,12 @@ def test_who_joins_late_hears_what_was_said_before(talk):
     assert talk.heard(late) == ["ada: Hello", "writer: Hi", "ada: Welcome"]
 
 
+def test_what_is_said_in_data_is_read_as_such(talk):
+    [data] = talk.say("Chart this", "writer")
+    talk.messages[-1] = data = msgspec.structs.replace(data, content={"text": "Chart this", "rows": [1, 2]})
+    assert talk.heard(data) == ['ada: Chart this\n\n{"rows":[1,2]}']
+
+
 def test_an_agents_own_message_to_the_group_is_its_own(talk):
     for request in talk.say("What about tea?", "reviewer", "editor", sender="writer"):
         talk.answer(request, "yes")

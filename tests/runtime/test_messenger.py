@@ -1,7 +1,7 @@
 """Agents here are functions that the bus serves; those with models stand in `tests/acceptance/test_messaging.py`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -103,12 +103,23 @@ class Office:
         return act
 
 
+class Team:
+    """Implements `ports.bus.Groups` with one group."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def members(self, conversation_id: str) -> Sequence[str]:
+        return self._names if conversation_id == "team" else ()
+
+
 @asynccontextmanager
-async def opened(path, clock: FakeClock | None = None, **settings: Any) -> AsyncIterator[Office]:
-    clock = clock or FakeClock()
+async def opened(path, *group: str, **settings: Any) -> AsyncIterator[Office]:
+    """An office, in which these take part in the group `team`."""
+    clock = FakeClock()
     async with AsyncExitStack() as stack:
         store = SqliteMessageStore(await stack.enter_async_context(open_database(path)))
-        bus = await stack.enter_async_context(open_bus(store, BusSettings(**settings), clock=clock))
+        bus = await stack.enter_async_context(open_bus(store, BusSettings(**settings), clock=clock, groups=Team(group)))
         yield Office(bus, store, clock, stack)
 
 
@@ -327,6 +338,20 @@ class TestSend:
         async with asyncio.timeout(DEADLINE):
             await came.wait()
         assert (sent.performative, sent.awaited, sent.reply_by) == (Performative.INFORM, False, None)
+
+    async def test_a_group_is_spoken_to_in_its_own_conversation_and_without_oneself(self, tmp_path):
+        async with opened(tmp_path / "caxton.db", "asker", "artist", "writer") as office:
+            await office.hire("artist", lambda message: None)
+            await office.hire("writer", lambda message: None)
+            await office.busy("r")
+            for _ in range(2):
+                sent = await office.messenger.send(_errand("group:team"), Performative.INFORM)
+                assert {one.receiver for one in sent} == {"artist", "writer"}
+                assert {one.conversation_id for one in sent} == {"team"}
+            async with asyncio.timeout(DEADLINE):
+                while len(office.heard) < 2:
+                    await asyncio.sleep(0)
+            assert len({one.id for one in office.heard}) == len(office.heard) == 2
 
     async def test_the_reply_to_a_request_comes_as_a_message_of_its_own(self, office):
         replied = asyncio.Event()

@@ -1,11 +1,15 @@
 """What agents recall before a turn and keep after it."""
 
-import pytest
+import asyncio
 
-from caxton.domain.agent import ConversationOptions, MemoryOptions, MemoryScope
+import pytest
+from support.messages import a_request
+
+from caxton.domain.agent import AgentDefinition, ConversationOptions, MemoryOptions, MemoryScope
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.memory import MemoryEntry, MemoryHit, MemorySpace, SearchResult
-from caxton.runtime.recall import HEADING, in_words
+from caxton.domain.message import Exchange
+from caxton.runtime.recall import HEADING, Recall, in_words
 
 OWN = MemorySpace(scope=MemoryScope.AGENT, owner="helper")
 
@@ -19,6 +23,12 @@ class Keeps:
         self.queries = []
         self.kept = []
         self.noted: list[str] = []
+        self.noting: asyncio.Event | None = None
+        self.stalled: asyncio.Event | None = None
+
+    async def get(self, space, key):
+        if self.stalled:
+            await self.stalled.wait()
 
     async def search(self, query) -> SearchResult:
         self.queries.append(query)
@@ -41,6 +51,8 @@ class Keeps:
 
     async def used(self, ids) -> None:
         self.noted += ids
+        if self.noting:
+            self.noting.set()
 
 
 @pytest.fixture
@@ -158,6 +170,33 @@ async def test_a_memory_that_fails_costs_nobody_an_answer_and_is_logged(mindful,
     assert (await mindful.ask("hello")).text == "re: hello"
     assert "answers without its memory" in caplog.text
     assert "could not remember" in caplog.text
+
+
+async def test_that_memories_were_of_use_is_noted_beside_the_turn(mindful):
+    mindful.memory.found = ["The cat is called Mo."]
+    mindful.memory.noting = asyncio.Event()
+
+    async def answers(request):
+        await asyncio.wait_for(mindful.memory.noting.wait(), 5)
+        return "after it was noted"
+
+    mindful.model.answer = answers
+    assert (await mindful.ask("What is the cat called?")).text == "after it was noted"
+    assert mindful.memory.noted == ["m0"]
+
+
+async def test_keeping_what_left_the_window_holds_no_reply_up_for_long(monkeypatch, caplog):
+    monkeypatch.setattr("caxton.runtime.recall.PERSISTING", 0.01)
+    memory = Keeps()
+    memory.stalled = asyncio.Event()
+    fallen = Exchange(a_request("old"), a_request("reply", sender="helper"))
+    agent = AgentDefinition(name="helper", system_prompt="You help.")
+    await Recall(memory).persist(agent, a_request("new"), [fallen])
+    assert "puts off" in caplog.text
+    memory.stalled = None
+    await Recall(memory).persist(agent, a_request("newer"), [fallen])
+    [(_, new, _)] = memory.kept
+    assert new.key == fallen.request.id
 
 
 @pytest.mark.parametrize("question", ["What is my cat's name?", "我的猫叫什么\uff1f", "Where do I live? "])

@@ -145,6 +145,16 @@ async def test_calls_of_one_answer_run_at_once_up_to_the_limit_and_come_back_in_
     assert ["contents of 3" in message.content for message in results].index(True) == 3
 
 
+async def test_calls_that_are_the_same_are_counted_in_the_order_in_which_the_model_made_them(armed):
+    rounds = [wants("a", id="1"), wants("b", id="2"), wants("a", id="3")], [wants("a", id="4"), wants("b", id="5")]
+    for _ in range(2):  # and a turn that runs again counts anew
+        await armed.plays(*rounds, "Done.")
+        await armed.ask("read them")
+        made = sorted((call.arguments["path"], call.occurrence) for call in armed.tools.calls)
+        assert made == [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)]
+        armed.tools.calls.clear()
+
+
 async def test_the_trace_and_the_reply_show_each_step(armed):
     await armed.plays([wants("a")], [wants("b", id="2")], "Done.")
     reply = await armed.ask("go on")

@@ -90,6 +90,7 @@ async def test_named_agents_everybody_and_groups_can_be_called(market):
         ({"everybody": True, "task": "  "}, Code.BODY_INVALID, "`task` is empty"),
         ({"everybody": True, "sender": "a\nb"}, Code.BODY_INVALID, "printable"),
         ({"everybody": True, "content": {"text": "no"}}, Code.BODY_INVALID, "'text'"),
+        ({"everybody": True, "content": {"rows": [float("nan")]}}, Code.BODY_INVALID, "`content.rows[0]` is"),
         ({"agents": ("ann",), "winners": 2}, Code.BODY_INVALID, "1 are called in all"),
         ({"agents": ("ann", "nobody")}, Code.AGENT_NOT_FOUND, "'nobody'"),
         ({"agents": ("ann",), "sender": "ann"}, Code.AGENT_NOT_FOUND, "nobody to call"),

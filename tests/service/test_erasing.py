@@ -55,6 +55,15 @@ async def test_of_an_agent_those_of_all_its_conversations_go(store, memory, monk
     assert await values(memory) == {"session c", "agent helper"}
 
 
+async def test_of_an_agent_its_own_memory_goes_and_what_it_shares_stays(store, memory):
+    for scope, owner in (("workspace", "helper"), ("global", ""), ("agent", "other")):
+        space = MemorySpace(scope=MemoryScope(scope), owner=owner)
+        await memory.remember(space, [NewMemory(value=f"{scope} {owner}")])
+    before = await values(memory)
+    await Eraser(store, memory).memory("helper")
+    assert before - await values(memory) == {"agent helper"}
+
+
 async def test_without_a_memory_messages_are_erased_alone(store):
     assert await Eraser(store, None).agent("helper") == 2
 

@@ -240,3 +240,19 @@ async def test_a_closed_group_is_no_address(team):
     with pytest.raises(CaxtonError) as caught:
         await team.bus.broadcast(message)
     assert caught.value.code is Code.CONVERSATION_NOT_FOUND
+
+
+async def test_what_leaves_the_window_is_summed_up_with_the_names_of_those_who_said_it(team):
+    more = '[conversation]\nstrategy = "summarize"\ncontext_window = 64\n[llm]\nmax_tokens = 8\n'
+    await team.definitions.follow(team.file("writer", "You write.", more=more))
+    id = await begin(team, "writer", "reviewer")
+    for number in range(6):
+        await say(team, id, f"Thing number {number} is told here", sender="ada")
+    await until(lambda: team.message_store.summary(id, "writer"), "the summary")
+    summed = team.message_store.summary(id, "writer").text
+    assert "ada: Thing number 0 is told here" in summed
+    assert "reviewer: echo: ada: Thing number 0 is told here" in summed
+    first, _ = await say(team, id, "Go on", sender="ada")
+    prompt = team.traces.find(first.reply.in_reply_to)
+    assert "What was said earlier" in prompt.prompt[0].content
+    assert prompt.left_out > 0

@@ -55,14 +55,28 @@ class Market:
         if not let_go.done():
             let_go.set_result(None)
 
+    def work_alone(self) -> None:
+        """Have everybody answer what has not been answered, while nobody waits for it."""
+        for key, message in self.accepted.items():
+            if message.performative in (P.CFP, P.ACCEPT_PROPOSAL):
+                self._answers.setdefault(key, self._behaviour(message))
+
     def sent(self, performative: Performative) -> list[str]:
         """To whom messages of a performative were sent, each message once."""
         return [one.receiver for one in self.accepted.values() if one.performative is performative]
 
     async def ask(self, message: Message) -> Message:
-        key = self._accept(message)
+        """As the real bus: a message that is sent again under its own id waits for an answer that is still to come."""
+        key = self._key(message)
+        earlier = self.accepted.get(key)
+        self._accept(message)
+        if earlier and earlier.id == message.id and key in self._answers:
+            raise AssertionError("this would wait for ever")
         await self._pass(message)
-        answer = self._answers.setdefault(key, self._behaviour(message))
+        return self._answered(message)
+
+    def _answered(self, message: Message) -> Message:
+        answer = self._answers.setdefault(self._key(message), self._behaviour(message))
         if answer == "gone":
             raise CaxtonError(Code.AGENT_NOT_RUNNING, f"Agent {message.receiver!r} is stopped.")
         if isinstance(answer, str):
@@ -71,6 +85,8 @@ class Market:
 
     async def answer(self, message: Message) -> Message:
         await self._pass(message)
+        if message.performative is P.ACCEPT_PROPOSAL:
+            return self._answered(message)
         if self._behaviour(message) == "late":
             return says(message, P.PROPOSE, {"cost": 0.1})
         raise CaxtonError(Code.AGENT_NOT_RUNNING, "It never answers.")
@@ -78,18 +94,19 @@ class Market:
     async def settle(self, message: Message, state: MessageState, reply: Message | None) -> None:
         """The withdrawal of an award: it was one, and its agent is gone."""
         assert (message.performative, state, reply) == (P.ACCEPT_PROPOSAL, MessageState.FAILED, None)
-        assert self._answers[message.receiver, str(message.idempotency_key)] == "gone"
+        assert self._answers[self._key(message)] == "gone"
 
     async def send(self, message: Message) -> Message:
         self._accept(message)
         return message
 
-    def _accept(self, message: Message) -> tuple[str, str]:
+    def _key(self, message: Message) -> tuple[str, str]:
         assert message.idempotency_key is not None
-        key = message.receiver, message.idempotency_key
-        earlier = self.accepted.setdefault(key, message)
+        return message.receiver, message.idempotency_key
+
+    def _accept(self, message: Message) -> None:
+        earlier = self.accepted.setdefault(self._key(message), message)
         assert earlier.content == message.content, "an idempotency key was used for another message"
-        return key
 
     async def _pass(self, message: Message) -> None:
         let_go = asyncio.get_running_loop().create_future()

@@ -109,9 +109,9 @@ def furnish(cli: Cli, *, timeout: str = "60s", more: str = "") -> Cli:
     return cli
 
 
-def employ(cli: Cli, name: str, *tools: str) -> None:
-    """Create an agent that may use these tools; one that is there may use no others from now on."""
-    text = AGENT.format(name=name, tools=json.dumps(tools))
+def employ(cli: Cli, name: str, *tools: str, more: str = "") -> None:
+    """Create an agent that may use these tools; one that is there may use no others from now on. `more` is TOML."""
+    text = AGENT.format(name=name, tools=json.dumps(tools)) + more
     if (cli.agents / f"{name}.toml").exists():
         (cli.agents / f"{name}.toml").write_text(text)
         return

@@ -70,6 +70,24 @@ async def test_an_agent_finds_and_forgets_nothing_of_another(host):
     assert id in (await host.call(a_call("recall", query="safe"))).text()
 
 
+async def test_the_memory_is_the_one_that_the_agent_has(memory):
+    shared = MemorySpace(scope=MemoryScope.WORKSPACE, owner="lab")
+    context = HostContext(clock=SystemClock(), environ={})
+    host = memory_kind(memory, lambda call: shared)(McpServerSettings(name="memory", kind="memory"), context)
+    await host.call(a_call("remember", text="The safe opens with tulip."))
+    assert "tulip" in (await host.call(a_call("recall", "other", query="safe"))).text()
+    assert [entry.space for entry in await memory.newest(MemoryFilter(spaces=None), limit=5)] == [shared]
+
+
+async def test_a_memory_of_conversations_is_of_none_outside_them(memory):
+    context = HostContext(clock=SystemClock(), environ={})
+    host = memory_kind(memory, lambda call: None)(McpServerSettings(name="memory", kind="memory"), context)
+    result = await host.call(a_call("remember", text="The safe opens with tulip."))
+    assert result.failed
+    assert "conversation" in result.text()
+    assert await memory.newest(MemoryFilter(spaces=None), limit=5) == []
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [

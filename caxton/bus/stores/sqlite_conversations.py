@@ -38,7 +38,8 @@ WHERE id IN (SELECT conversation_id FROM participations WHERE participant = ? AN
 ORDER BY seq DESC LIMIT ?
 """  # noqa: S608
 SILENT = f"""
-SELECT {COLUMNS} FROM conversation_groups WHERE id NOT IN (SELECT id FROM conversations) ORDER BY seq DESC LIMIT ?
+SELECT {COLUMNS} FROM conversation_groups
+WHERE closed_at IS NULL AND id NOT IN (SELECT id FROM conversations) ORDER BY seq DESC LIMIT ?
 """  # noqa: S608
 # `updated_at` is when somebody spoke last, as far as it is counted. Where neither has an idle time the condition is
 # NULL, which finds nothing.
@@ -51,8 +52,8 @@ PERHAPS_IDLE = f"SELECT 1 FROM conversation_groups WHERE {IDLE} LIMIT 1"  # noqa
 CLOSE_IDLE = f"UPDATE conversation_groups SET closed_at = ?1 WHERE {IDLE} RETURNING id"  # noqa: S608
 FORGET_DEPARTED = "DELETE FROM participations WHERE conversation_id = ? AND left_at IS NOT NULL"
 ERASE = "DELETE FROM conversation_groups WHERE id = ? RETURNING seq"
-ERASE_PARTICIPATIONS = "DELETE FROM participations WHERE conversation_id = ? RETURNING participant"
-FORGET = "DELETE FROM participations WHERE participant = ? RETURNING seq"
+ERASE_PARTICIPATIONS = "DELETE FROM participations WHERE conversation_id = ? RETURNING participant, kind"
+FORGET = "DELETE FROM participations WHERE participant = ? AND kind = 'person' RETURNING seq"
 
 
 class SqliteGroupStore:
@@ -148,7 +149,7 @@ class SqliteGroupStore:
             gone = []
             count = 0
             for id in conversations:
-                count += sum(name == person for (name,) in session.execute(ERASE_PARTICIPATIONS, (id,)))
+                count += session.execute(ERASE_PARTICIPATIONS, (id,)).count((person, ParticipantKind.PERSON.value))
                 if session.execute(ERASE, (id,)):
                     gone.append(id)
             count += len(session.execute(FORGET, (person,)))

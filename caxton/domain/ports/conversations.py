@@ -45,7 +45,7 @@ class GroupStore(Protocol):
         ...
 
     async def silent(self, *, limit: int) -> list[Group]:
-        """Groups in which nothing has been said, or nothing is left of it; the newest first."""
+        """Open groups in which nothing has been said, or nothing is left of it; the newest first."""
         ...
 
     async def close_idle(self, now: float, *, idle: float | None) -> list[str]:
@@ -64,5 +64,5 @@ class GroupStore(Protocol):
         ...
 
     async def forget(self, person: str, conversations: Collection[str]) -> Departed:
-        """Forget these groups, and in all others that this person took part in them."""
+        """Forget these groups, and in all others that this person took part in them. An agent of that name stays."""
         ...

@@ -138,3 +138,14 @@ class Keeper(Protocol):
     async def drop(self, message_ids: Sequence[str]) -> int:
         """Delete messages that are not waiting for delivery, with what is counted of them; how many."""
         ...
+
+
+class MessageArchive(Protocol):
+    """What was put into files before it was deleted. Blocks; OSError where a file cannot be read or written."""
+
+    def forget(self, person: str, conversations: Collection[str]) -> int:
+        """Take out conversations, those in which this sender has asked something, and what that has led to; how many.
+
+        Looks at every file.
+        """
+        ...

@@ -35,6 +35,7 @@ class PersonForgotten(msgspec.Struct, frozen=True, kw_only=True):
     uses: int
     participations: int = 0
     contracts: int = 0
+    archived: int = 0
 
 
 SHOW = Operation(
