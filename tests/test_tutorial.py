@@ -217,3 +217,26 @@ def test_several_agents_talk_as_written(reader):
     assert "event: replies" in said
     assert "report is open." in said
     assert "report" not in one.said[-1]
+
+
+def test_what_goes_on_is_seen_as_written(reader):
+    one = reader()
+    said = one.walk("observing.md")
+    tree, traced = [text for text in one.said if "in all" in text]
+    asked, tool, passed_on, answered, told = tree.splitlines()[:5]
+    assert asked.startswith("request user → clerk: ask capability:echo: Is anybody there?  [settled, ")
+    assert tool.lstrip("├─└│ ").startswith(
+        ("tool messaging.ask  [", "request clerk → echo (capability:echo): Is anybody there?")
+    )
+    assert "request clerk → echo (capability:echo): Is anybody there?" in passed_on + tool
+    assert "inform echo → clerk: " in tree
+    assert "inform clerk → user: " in told + answered
+    assert "trace 4bf92f3577b34da6a3ce929d0e0e4736: " in traced
+    assert "earlier turns left out" in said
+    [figures] = [json.loads(text) for text in one.said if '"arrivals"' in text]
+    assert (figures["total"]["settled"], figures["total"]["buried"]) == (2, 0)
+    [live] = [text for text in one.said if re.search(r"^\d\d:\d\d:\d\d ", text, re.M)]
+    assert re.findall(r"^\S+ (\w+)", live, re.M) == ["accepted", "started", "settled"]
+    [streamed] = [text for text in one.said if "event: message" in text]
+    assert streamed.startswith("event: open") or streamed.startswith("id: ")
+    assert "open\nopen\nstarted Good night\nsettled Good night\n" in said

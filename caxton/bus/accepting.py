@@ -75,7 +75,7 @@ class Acceptor:
         for messages, done in batch:
             kept = list(islice(stored, len(messages)))
             for message, one in zip(messages, kept, strict=True):
-                if one.id == message.id:
+                if one is message:
                     self._deliver(message, below)
             if not done.done():
                 done.set_result(kept)

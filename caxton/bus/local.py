@@ -115,20 +115,8 @@ class LocalBus:
             await inbox.close()
 
     async def send(self, message: Message) -> Message:
-        try:
-            # Before it is routed: a repeat is that of the first one, whichever agent would be chosen now.
-            if message.idempotency_key is not None and (earlier := self._keyed(message)):
-                return self._repeated(message, earlier)
-            message = self._router.one(message)
-            mailbox = await self._admit(message)
-        except CaxtonError as error:
-            self._watch.observe(BusEventKind.REFUSED, message, error=error)
-            raise
-        if message.durability is Durability.MEMORY:
-            self._put(mailbox, message)
-            return message
-        [stored] = await self._acceptor.accept((message,))
-        return message if stored.id == message.id else self._repeated(message, stored)
+        accepted, _ = await self._send(message)
+        return accepted
 
     async def broadcast(self, message: Message) -> list[Message]:
         messages = [
@@ -263,9 +251,26 @@ class LocalBus:
             await self._router.make_room(mailbox, message, refusal)
         return mailbox
 
+    async def _send(self, message: Message) -> tuple[Message, bool]:
+        """What was accepted, and whether that was so before."""
+        try:
+            # Before it is routed: a repeat is that of the first one, whichever agent would be chosen now.
+            if message.idempotency_key is not None and (earlier := self._keyed(message)):
+                return self._repeated(message, earlier), True
+            message = self._router.one(message)
+            mailbox = await self._admit(message)
+        except CaxtonError as error:
+            self._watch.observe(BusEventKind.REFUSED, message, error=error)
+            raise
+        if message.durability is Durability.MEMORY:
+            self._put(mailbox, message)
+            return message, False
+        [stored] = await self._acceptor.accept((message,))
+        return (message, False) if stored is message else (self._repeated(message, stored), True)
+
     async def _asked(self, message: Message, waiting: asyncio.Future[Message]) -> Message:
-        accepted = await self.send(message)
-        return await waiting if accepted.id == message.id else await self.answer(accepted)
+        accepted, before = await self._send(message)
+        return await self.answer(accepted) if before else await waiting
 
     async def _committed(self, changes: Sequence[Change]) -> None:
         below = self._store.last()

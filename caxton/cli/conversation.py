@@ -32,7 +32,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
 
 @click.group(cls=CaxtonGroup)
 def conversation() -> None:
-    """Begin conversations of several agents and people, speak and follow in them, and look after all."""
+    """Begin, follow and look after conversations."""
 
 
 id_argument = click.argument("id")
@@ -73,7 +73,10 @@ def create(
     order: str,
     idle: float | None,
 ) -> None:
-    """Begin a conversation of AGENTS, which speak in that order, and people."""
+    """Begin a conversation of several.
+
+    AGENTS speak in the order in which they are named.
+    """
     body = CreateConversation(
         participants=agents,
         people=people,
@@ -95,7 +98,10 @@ def create(
 @click.option("--before", help="Only conversations after the one with this id, in that order.")
 @pass_session
 def list_(session: Session, agent: str | None, participant: str | None, limit: int, before: str | None) -> None:
-    """List conversations, last active first; those in which nothing was said yet before them."""
+    """List conversations, last active first.
+
+    Those in which nothing was said yet come before them.
+    """
     query = {"agent": agent, "participant": participant, "limit": limit, "before": before}
     answer = session.client().call(conversations.LIST, query=query)
 
@@ -122,7 +128,7 @@ def list_(session: Session, agent: str | None, participant: str | None, limit: i
 @click.option("--limit", default=100, show_default=True, help="Newest messages to show.")
 @pass_session
 def show(session: Session, id: str, limit: int) -> None:
-    """Show a conversation: who takes part in it, and its newest messages."""
+    """Show who is in a conversation, and its newest messages."""
     answer = session.client().call(conversations.SHOW, path={"id": id}, query={"limit": limit})
 
     def people() -> None:
@@ -141,7 +147,10 @@ def show(session: Session, id: str, limit: int) -> None:
 @click.option("--person", is_flag=True, help="NAME is a person, not an agent.")
 @pass_session
 def join(session: Session, id: str, name: str, person: bool) -> None:
-    """Have an agent or a person take part in a conversation. Its history is theirs, too."""
+    """Have an agent or a person take part.
+
+    What was said before they can know, too.
+    """
     kind = ParticipantKind.PERSON if person else ParticipantKind.AGENT
     group = session.client().call(conversations.JOIN, path={"id": id, "name": name}, query={"kind": kind.value})
     session.show(group, lambda: click.echo(f"{name} takes part in {id}."))
@@ -152,7 +161,7 @@ def join(session: Session, id: str, name: str, person: bool) -> None:
 @click.argument("name", shell_complete=agent_name)
 @pass_session
 def leave(session: Session, id: str, name: str) -> None:
-    """Have somebody take part in a conversation no longer."""
+    """Have somebody take part no longer."""
     group = session.client().call(conversations.LEAVE, path={"id": id, "name": name})
     session.show(group, lambda: click.echo(f"{name} has left {id}."))
 
@@ -164,7 +173,7 @@ def leave(session: Session, id: str, name: str) -> None:
 @click.option("--rounds", default=1, show_default=True, help="How often the agents answer, each time knowing more.")
 @pass_session
 def send(session: Session, id: str, text: str | None, sender: str | None, rounds: int) -> int:
-    """Say something to all agents of a conversation, and print what they answer, each as it is ready.
+    """Say something to all agents, and print what they answer.
 
     Without TEXT, or with "-", it is read from standard input. The exit status is 1 where none of them answered.
     """
@@ -196,7 +205,7 @@ def send(session: Session, id: str, text: str | None, sender: str | None, rounds
 @click.option("--count", type=click.IntRange(1), help="End after so many messages that were not there before.")
 @pass_session
 def tail(session: Session, id: str, lines: int, count: int | None) -> None:
-    """Show what is said in a conversation, as it is said, until interrupted."""
+    """Show what is said, as it is said, until interrupted."""
     from caxton.cli.tailing import tail as follow
 
     follow(session, id, lines=lines, count=count)
@@ -206,7 +215,7 @@ def tail(session: Session, id: str, lines: int, count: int | None) -> None:
 @id_argument
 @pass_session
 def close(session: Session, id: str) -> None:
-    """Close a conversation of several: it is kept, and takes no messages."""
+    """Close a conversation of several; it is kept."""
     _operate(session, conversations.CLOSE, id, "is closed")
 
 
@@ -223,7 +232,7 @@ def reopen(session: Session, id: str) -> None:
 @yes_option
 @pass_session
 def reset(session: Session, id: str, yes: bool) -> None:
-    """Erase a conversation's messages; the next turn begins afresh."""
+    """Erase a conversation's messages; it begins afresh."""
     session.confirm(f"Erase conversation {id}?", yes=yes)
     answer = session.client().call(conversations.RESET, path={"id": id})
     session.show(answer, lambda: click.echo(f"Erased {answer.messages_erased} messages."))
@@ -234,7 +243,7 @@ def reset(session: Session, id: str, yes: bool) -> None:
 @yes_option
 @pass_session
 def delete(session: Session, id: str, yes: bool) -> None:
-    """Erase a conversation with its participants and all that is kept of it."""
+    """Erase a conversation and all that is kept of it."""
     session.confirm(f"Erase conversation {id} and all that is kept of it?", yes=yes)
     answer = session.client().call(conversations.DELETE, path={"id": id})
     session.show(answer, lambda: click.echo(f"Erased the conversation with {answer.messages_erased} messages."))

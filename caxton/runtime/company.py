@@ -64,6 +64,9 @@ def said_before(messages: Sequence[Message], request: Message) -> list[Said]:
     messages and the replies to them, however late; but of the replies to the same message those alone that were there
     when the request was stored, so that agents that are asked at once do not see what the others answer. Requests that
     nobody answered are left out, and so are failures and what has no content.
+
+    What the asked agent said itself comes right after what it answered, before what it did not know then: so its next
+    prompt begins as this one does.
     """
     places = {message.id: place for place, message in enumerate(messages)}
     by_id = {message.id: message for message in messages}
@@ -75,7 +78,7 @@ def said_before(messages: Sequence[Message], request: Message) -> list[Said]:
         if message.in_reply_to in by_id and message.performative not in UNSAID
     }
     known: set[object] = set()
-    said = []
+    said: list[tuple[float, Said]] = []
     for place, message in enumerate(messages):
         saying = _saying(message)
         if saying in known or not wording(message).strip():
@@ -90,8 +93,11 @@ def said_before(messages: Sequence[Message], request: Message) -> list[Said]:
             is_part = place < now and (saying in answered or not ACTS[message.performative].answered)
         if is_part:
             known.add(saying)
-            said.append(Said(message, asked))
-    return said if current in known else [*said, Said(request)]
+            is_own = asked is not None and message.sender == request.receiver
+            said.append((places[asked.id] + 0.5 if asked and is_own else place, Said(message, asked)))
+    if current not in known:
+        said.append((now, Said(request)))
+    return [one for _, one in sorted(said, key=lambda pair: pair[0])]
 
 
 def lines(said: Sequence[Said], agent: str, request: Message) -> list[Line]:

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 BUSY = 5000
 """Milliseconds to wait for another process that reads or backs up the file."""
+SCANNED = 32 * 1024
+"""Kibibytes of the file that long reads may keep in memory."""
 
 
 class ApswSession:
@@ -109,6 +111,8 @@ async def open_database(path: Path) -> AsyncIterator[SqliteDatabase]:
                 )
             reader = stack.enter_context(closing(_connect(path, readonly=True)))
             scanner = stack.enter_context(closing(_connect(path, readonly=True)))
+            # A search by meaning reads vectors from all over the file, again and again.
+            scanner.pragma("cache_size", -SCANNED)
         scans = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite scan"))
         writer = Writer(connection, ApswSession(connection), path)
         # Again here, where cancelling the wait below leads: no connection is closed under a running writer.

@@ -114,7 +114,10 @@ class MemoryDelivery:
 
     def _accept(self, message: Message) -> Message:
         if (key := _key(message)) in self._keys:
-            return self._held[self._keys[key]].message
+            return msgspec.structs.replace(self._held[self._keys[key]].message)
+        if message.id in self._held:
+            # Another object than what is given, which may be the very one that is held.
+            return msgspec.structs.replace(self._held[message.id].message)
         self._add(message, MessageState.ACCEPTED, message.receiver)
         return message
 

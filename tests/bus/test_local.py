@@ -333,6 +333,15 @@ class TestIdempotencyKey:
         box.refusal = CaxtonError(Code.AGENT_NOT_RUNNING, "on purpose")
         assert (await told(bus.send(a_request(idempotency_key="k")))).code is Code.AGENT_NOT_RUNNING
 
+    async def test_the_very_same_message_again_is_not_delivered_twice_and_has_its_reply(self, bus, box):
+        request = a_request(awaited=True)
+        asking = await asked(bus, box, request)
+        await bus.settle(request, MessageState.SETTLED, an_answer(request))
+        reply = await asking
+        async with asyncio.timeout(DEADLINE):
+            assert await bus.ask(request) == reply
+        assert (box.got, box.again) == ([request], [])
+
     async def test_a_key_with_another_text_is_refused(self, bus, box):
         await bus.send(a_request("This", idempotency_key="k"))
         error = await told(bus.send(a_request("That", idempotency_key="k")))

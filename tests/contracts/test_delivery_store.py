@@ -60,7 +60,17 @@ class TestAppend:
         same_key = a_request("second", idempotency_key="k")
         same_id = a_request("third", id="m1")
         other = a_request("other")
-        assert await store.append([first, same_key, same_id, other]) == [first, first, same_id, other]
+        held = await store.append([first, same_key, same_id, other])
+        assert held == [first, first, first, other]
+        assert [one is given for one, given in zip(held, [first, same_key, same_id, other], strict=True)] == [
+            True,
+            False,
+            False,
+            True,
+        ]
+        [again] = await store.append([first])
+        assert again == first
+        assert again is not first
         assert texts(await accepted_for(store, "helper")) == ["first", "other"]
         assert store.conversation("user:helper").messages == 2
 

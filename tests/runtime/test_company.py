@@ -96,16 +96,28 @@ def test_a_second_round_hears_all_of_the_first_and_the_message_where_it_was_said
         talk.answer(one, f"I am the {one.receiver}")
     again = talk.say("Hello", "writer", "reviewer", said="one")
     assert talk.heard(again[0]) == ["ada: Hello", "* I am the writer", "reviewer: I am the reviewer"]
-    assert talk.heard(again[1]) == ["ada: Hello", "writer: I am the writer", "* I am the reviewer"]
+    assert talk.heard(again[1]) == ["ada: Hello", "* I am the reviewer", "writer: I am the writer"]
 
 
 def test_the_next_message_is_heard_after_all_replies_to_the_one_before_however_late(talk):
     writer, reviewer = talk.say("One", "writer", "reviewer")
     following, _ = talk.say("Two", "writer", "reviewer")
     talk.answer(writer, "re one")
-    assert talk.heard(following) == ["ada: One", "ada: Two", "* re one"]
+    assert talk.heard(following) == ["ada: One", "* re one", "ada: Two"]
     talk.answer(reviewer, "late")
-    assert talk.heard(following) == ["ada: One", "ada: Two", "* re one", "reviewer: late"]
+    assert talk.heard(following) == ["ada: One", "* re one", "ada: Two", "reviewer: late"]
+
+
+def test_every_prompt_begins_as_the_one_before_whoever_answered_first(talk):
+    before: dict[str, list[str]] = {"writer": [], "reviewer": []}
+    for number in range(4):
+        requests = talk.say(f"Message {number}", "writer", "reviewer")
+        for request in requests:
+            heard = talk.heard(request)
+            assert heard[: len(before[request.receiver])] == before[request.receiver]
+            before[request.receiver] = heard
+        for request in requests if number % 2 else reversed(requests):
+            talk.answer(request, f"{request.receiver} answers {number}")
 
 
 def test_what_nobody_answered_and_what_failed_was_never_said(talk):

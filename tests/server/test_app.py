@@ -20,6 +20,8 @@ BODIES = {
 }
 # What some operations cannot do without.
 OWN_BODIES = {
+    "conversations.create": b'{"participants": ["my-agent"]}',
+    "conversations.send": b'{"text": "Hello"}',
     "memory.add": b'{"value": "Ada likes tea"}',
     "memory.restore": b'{"records": []}',
     "tools.answer": b'{"granted": true}',

@@ -69,7 +69,7 @@ async def test_the_next_message_finds_everything_that_was_said(team):
     await say(team, id, "One")
     first, second = await say(team, id, "Two", sender="ada")
     assert heard(team, first) == ["user: One", "echo: user: One", "reviewer: echo: user: One\n\nada: Two"]
-    assert heard(team, second) == ["user: One\n\nwriter: echo: user: One", "echo: user: One", "ada: Two"]
+    assert heard(team, second) == ["user: One", "echo: user: One", "writer: echo: user: One\n\nada: Two"]
 
 
 async def test_every_round_knows_the_one_before(team):

@@ -45,9 +45,7 @@ class SqliteDelivery:
         def work(session: Session) -> list[Message]:
             held = list(messages)
             for position in self._adder.add(session, rows):
-                message = held[position]
-                if (key := message.idempotency_key) is not None:
-                    held[position] = _keyed(session, key_address(message), message.sender, key) or message
+                held[position] = _earlier(session, held[position])
             return held
 
         return await self._database.write(work)
@@ -96,6 +94,13 @@ class SqliteDelivery:
 def _keyed(session: Session, receiver: str, sender: str, key: str) -> Message | None:
     rows = session.execute(KEYED, (receiver, sender, key))
     return decode(rows[0][0]) if rows else None
+
+
+def _earlier(session: Session, message: Message) -> Message:
+    """The stored message that keeps this one out: one with its key, or else one with its id."""
+    key = message.idempotency_key
+    keyed = None if key is None else _keyed(session, key_address(message), message.sender, key)
+    return keyed or decode(session.execute(FIND, (message.id,))[0][0])
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:

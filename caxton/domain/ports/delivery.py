@@ -18,8 +18,8 @@ class DeliveryStore(Protocol):
         """Store messages as accepted, each by itself; in their order, and in one wait for the disk.
 
         Returned is for each what is stored: the message; or, where its sender has sent its receiver another one with
-        the same `idempotency_key`, that other one, and this one is not stored. A second message with the id of one
-        that is there leaves that as it is.
+        the same `idempotency_key`, or where there is one with its id, that other one, and this one is not stored.
+        What is stored now is returned as the very same object.
         """
         ...
 
