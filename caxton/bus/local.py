@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import msgspec
 
 from caxton.bus.accepting import Acceptor
-from caxton.bus.backlog import Backlogs
 from caxton.bus.deadline import deadline
+from caxton.bus.delivering import Delivering
 from caxton.bus.directory import Directory
+from caxton.bus.ending import Ending
 from caxton.bus.inbox import Inbox
 from caxton.bus.replies import Replies
 from caxton.bus.routing import Router
@@ -22,14 +22,13 @@ from caxton.bus.watching import Watch
 from caxton.domain.bus_settings import BusSettings, Overload
 from caxton.domain.capability import Capability
 from caxton.domain.clock import SystemClock
-from caxton.domain.delivery import Bury, BusEventKind, Change, Claimed, Failure, Retry, Send, Settle
+from caxton.domain.delivery import BusEventKind, Change, Failure, Send, Settle
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
 from caxton.domain.message import Durability, Message, MessageState
 from caxton.domain.ports.bus import BusObserver, Groups, Handler, Mailbox, Work
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.delivery import DeliveryStore
-from caxton.domain.protocol import ACTS
 from caxton.domain.turn import TurnEnded, TurnEvent, TurnPostponed
 
 log = logging.getLogger(__name__)
@@ -72,13 +71,20 @@ class LocalBus:
         self._new_id = IdSource(self._clock)
         self.directory = Directory(settings.balance)
         self._replies = Replies()
-        self._acceptor = Acceptor(store, self._deliver)
-        self._backlogs = Backlogs(store, self.directory.find, self._deliver_claimed)
-        self._router = Router(self.directory, self._backlogs, settings, groups)
         self._watch = Watch(observers, self._clock)
-        self._failures: dict[str, tuple[Failure, ...]] = {}
-        self._born: int | None = None
-        """The newest message when the first receiver came: earlier ones may have been begun by another process."""
+        self._delivering = Delivering(store, self.directory, self._replies, self._watch)
+        self._ending = Ending(
+            store,
+            self._delivering,
+            directory=self.directory,
+            replies=self._replies,
+            watch=self._watch,
+            retries=settings.retries,
+            clock=self._clock,
+        )
+        self._backlogs = self._delivering.backlogs
+        self._router = Router(self.directory, self._backlogs, settings, groups)
+        self._acceptor = Acceptor(store, self._delivering.stored)
 
     def register(self, address: str, mailbox: Mailbox, capabilities: Sequence[Capability] = ()) -> None:
         self.directory.add(address, mailbox, capabilities)
@@ -126,61 +132,29 @@ class LocalBus:
         if message.is_stored:
             return await self._acceptor.accept(messages) if messages else []
         for one in messages:
-            self._put(self.directory.mailbox(one.receiver), one)
+            self._delivering.unstored(self.directory.mailbox(one.receiver), one)
         return messages
 
     async def redeliver(self, address: str) -> int:
-        self.directory.mailbox(address)
-        if self._born is None:
-            self._born = self._store.last()
-        count = await self._store.waiting(address)
-        if count:
-            self._backlogs.begin(address, count)
-            await self._backlogs.fetch(address)
-        return count
+        return await self._delivering.waiting(address)
 
     async def begin(self, request: Message) -> int:
         return await self._store.begin(request.id)
 
     async def settle(self, request: Message, state: MessageState, reply: Message | None) -> None:
-        deliver = reply is not None and self._is_delivered(request, reply)
-        if request.is_stored:
-            await self._end(Settle(message_id=request.id, state=state, reply=reply, deliver=deliver))
-        elif reply and deliver:
-            self._put_if_admitted(reply)
-        if reply:
-            self._replies.end(request.id, reply)
-        if self._watch:
-            kind = BusEventKind.SETTLED if state is MessageState.SETTLED else BusEventKind.FAILED
-            self._watch.observe(kind, request, reply=reply)
+        await self._ending.settle(request, state, reply)
 
     async def fail(self, request: Message, error: CaxtonError, reply: Message | None) -> float | None:
-        exhausted = error.code is Code.DELIVERY_EXHAUSTED
-        if request.addressed is not None:
-            self.directory.failed(request.receiver)
-        if not request.is_stored or (request.awaited and not exhausted):
-            await self.settle(request, MessageState.FAILED, reply)
-            return None
-        before = self._failures.get(request.id, ())
-        failure = Failure(attempt=len(before) + 1, at=self._clock.now(), error=error.report())
-        delay = self._settings.retries.delay(failure.attempt, error, random.random())  # noqa: S311 - only spreads load
-        if delay is None:
-            await self._bury(request, failure, reply)
-            return None
-        at = failure.at + delay
-        await self._store.commit([Retry(message_id=request.id, failure=failure, at=at)])
-        self._failures[request.id] = (*before, failure)
-        self._watch.observe(BusEventKind.RETRIED, request, error=error)
-        return at
+        return await self._ending.fail(request, error, reply)
 
     def failures(self, message_id: str) -> tuple[Failure, ...]:
-        return self._failures.get(message_id, ())
+        return self._delivering.failures.get(message_id, ())
 
     def under_way(self, message_id: str) -> Message | None:
         return self._watch.find(message_id)
 
     def postpone(self, request: Message, error: CaxtonError) -> None:
-        self._failures.pop(request.id, None)
+        self._delivering.failures.pop(request.id, None)
         self._replies.postpone(request.id, error)
 
     def suspend(self, address: str, because: CaxtonError) -> None:
@@ -263,7 +237,7 @@ class LocalBus:
             self._watch.observe(BusEventKind.REFUSED, message, error=error)
             raise
         if message.durability is Durability.MEMORY:
-            self._put(mailbox, message)
+            self._delivering.unstored(mailbox, message)
             return message, False
         [stored] = await self._acceptor.accept((message,))
         return (message, False) if stored is message else (self._repeated(message, stored), True)
@@ -277,26 +251,9 @@ class LocalBus:
         await self._store.commit(changes)
         for change in changes:
             if isinstance(change, Send):
-                self._deliver(change.message, below)
+                self._delivering.stored(change.message, below)
             elif isinstance(change, Settle) and change.reply:
                 self._replies.end(change.message_id, change.reply)
-
-    async def _bury(self, request: Message, failure: Failure, reply: Message | None) -> None:
-        deliver = reply is not None and self._is_delivered(request, reply)
-        await self._end(Bury(message_id=request.id, failure=failure, reply=reply, deliver=deliver))
-        error = failure.error.error()
-        log.error("message %s to %s is a dead letter: %s [%s]", request.id, request.receiver, error, error.code)
-        if reply:
-            self._replies.end(request.id, reply)
-        self._watch.observe(BusEventKind.BURIED, request, error=error)
-
-    async def _end(self, end: Settle | Bury) -> None:
-        """Store the end of a request, and deliver the reply where it is to be."""
-        below = self._store.last() if end.deliver else 0
-        await self._store.commit([end])
-        self._failures.pop(end.message_id, None)
-        if end.deliver and end.reply:
-            self._deliver(end.reply, below)
 
     def _keyed(self, message: Message) -> Message | None:
         key = message.idempotency_key
@@ -310,73 +267,8 @@ class LocalBus:
                 f"{message.sender!r} has sent {message.receiver!r} another message with the idempotency key "
                 f"{message.idempotency_key!r}.",
             )
-        if earlier.receiver not in self._backlogs and self._is_accepted(earlier.id):
-            mailbox = self.directory.mailbox(earlier.receiver)
-            mailbox.admit(earlier)
-            mailbox.put(earlier, again=True)
+        self._delivering.again(earlier)
         return earlier
-
-    def _deliver(self, message: Message, below: int) -> None:
-        """Leave an accepted message in its mailbox, as it is by now: storing took time.
-
-        An agent that has gone or stopped meanwhile finds the message in the store when it comes back; one that is full
-        does when it has room. `below` is a sequence number before that of the message.
-        """
-        address = message.receiver
-        if address in self._backlogs:
-            self._backlogs.leave(message, below)
-            self._backlogs.room(address)
-        else:
-            try:
-                mailbox = self.directory.mailbox(address)
-                mailbox.admit(message)
-            except CaxtonError as error:
-                if error.code is Code.MAILBOX_FULL:
-                    self._backlogs.leave(message, below)
-                else:
-                    self.postpone(message, error)
-            else:
-                mailbox.put(message)
-        if self._watch:
-            self._watch.observe(BusEventKind.ACCEPTED, message)
-
-    def _deliver_claimed(self, mailbox: Mailbox, claimed: Claimed) -> None:
-        message = claimed.message
-        # Looked at again: one that was in hand when it was fetched may have been dealt with meanwhile.
-        if not self._is_accepted(message.id):
-            return
-        if claimed.failures:
-            self._failures[message.id] = claimed.failures
-        again = claimed.attempts > 0 or (self._born is not None and claimed.seq <= self._born)
-        mailbox.put(message, again=again, not_before=claimed.not_before)
-
-    def _is_accepted(self, message_id: str) -> bool:
-        stored = self._store.find(message_id)
-        return stored is not None and stored.state is MessageState.ACCEPTED
-
-    def _put(self, mailbox: Mailbox, message: Message) -> None:
-        mailbox.put(message)
-        if self._watch:
-            self._watch.observe(BusEventKind.ACCEPTED, message)
-
-    def _put_if_admitted(self, message: Message) -> None:
-        mailbox = self.directory.find(message.receiver)
-        if mailbox is None:
-            return
-        try:
-            mailbox.admit(message)
-        except CaxtonError as error:
-            log.warning("the reply %s to %s was lost: %s", message.id, message.receiver, error)
-        else:
-            self._put(mailbox, message)
-
-    def _is_delivered(self, request: Message, reply: Message) -> bool:
-        """Whether a reply goes to its receiver's mailbox."""
-        return (
-            not request.awaited
-            and ACTS[request.performative].answered
-            and self.directory.find(reply.receiver) is not None
-        )
 
     def _on_end(self, message: Message) -> None:
         seconds = self._watch.end(message)

@@ -11,14 +11,12 @@ WIDEST = 60
 
 
 def show_tree(session: Session, tree: TraceTree) -> None:
-    """One line a message and a tool call, below that which it came from."""
-    drawn = [(node.depth, _message(session, node), node.tools) for node in tree.nodes]
+    """One line a message, below that which it came from; the tools that were called for a reply go before it."""
     lines: list[tuple[int, str]] = []
-    for depth, text, tools in drawn:
-        lines.append((depth, text))
-        lines += [
-            (depth + 1, f"tool {use.tool}  {_facts(_took(use.duration), 'failed' * use.failed)}") for use in tools
-        ]
+    for node in tree.nodes:
+        facts = [(use.tool, _facts(_took(use.duration), "failed" * use.failed)) for use in node.tools]
+        lines += [(node.depth, f"tool {tool}  {told}") for tool, told in facts]
+        lines.append((node.depth, _message(session, node)))
     for place, (depth, text) in enumerate(lines):
         click.echo(_branches(lines, place, depth) + text)
     shown = "" if tree.complete else f"; there are more than these {len(tree.nodes)} messages"

@@ -59,15 +59,15 @@ class Histogram:
     def quantiles(self, shares: Sequence[float]) -> list[float]:
         """For each share, in ascending order from 0 to 1, the duration that so many did not exceed; 0 where none is.
 
-        That is the sorted sample's value at the index ⌊share * (n - 1)⌋, within 1 % of it.
+        That is the nearest rank, the value at place ⌈share * n⌉ of the sorted sample, within 1 % of it.
         """
         found: list[float] = []
         ordered = iter(sorted(self.buckets.items()))
         all_of_them = self.count
         index, passed = 0, 0
         for share in shares:
-            rank = int(share * (all_of_them - 1))
-            while passed <= rank and all_of_them:
+            rank = max(1, ceil(share * all_of_them))
+            while passed < rank and all_of_them:
                 index, count = next(ordered)
                 passed += count
             found.append(min(_middle(index), self.longest) if all_of_them else 0.0)

@@ -27,6 +27,7 @@ class Recall:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def find(self, agent: AgentDefinition, request: Message) -> tuple[Recalled, ...]:
         """What fits the request best, within the agent's budget; nothing where memory fails, which is logged."""
@@ -45,12 +46,12 @@ class Recall:
         hits = [Recalled(id=hit.entry.id, text=hit.entry.text, score=hit.score) for hit in found.hits]
         return within(hits, options.recall_tokens * BYTES_A_TOKEN)
 
-    def using(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> asyncio.Task[None] | None:
-        """Begin to note that these are of use, so that they are kept longer; that goes on beside the turn.
-
-        A failure is logged. None where there is nothing to note.
-        """
-        return asyncio.create_task(self._used(agent, recalled), name="memory use") if recalled else None
+    def using(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> None:
+        """Note that these are of use, so that they are kept longer, beside the turn; a failure is logged."""
+        if recalled:
+            noting = asyncio.create_task(self._used(agent, recalled), name="memory use")
+            self._noting.add(noting)
+            noting.add_done_callback(self._noting.discard)
 
     async def _used(self, agent: AgentDefinition, recalled: Sequence[Recalled]) -> None:
         try:

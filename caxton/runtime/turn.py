@@ -74,14 +74,6 @@ class TurnLoop:
         Any other exception is a crash and leaves as it is. Publishes what happens to whoever follows the request.
         """
         turn = Turn(agent, request, self._clock.now())
-        try:
-            return await self._run(turn)
-        finally:
-            if turn.noting:
-                await asyncio.wait([turn.noting])
-
-    async def _run(self, turn: Turn) -> Message:
-        agent, request = turn.agent, turn.request
         allowed = agent.resources.max_execution_time
         left = allowed if request.reply_by is None else max(0.0, request.reply_by - self._clock.now())
         self._bus.publish(TurnStarted(request=request.id, agent=agent.name, conversation_id=request.conversation_id))
@@ -89,7 +81,7 @@ class TurnLoop:
             async with asyncio.timeout(min(allowed, left)) as deadline:
                 if self._recall:
                     turn.recalled = await self._recall.find(agent, request)
-                    turn.noting = self._recall.using(agent, turn.recalled)
+                    self._recall.using(agent, turn.recalled)
                 completion = await self._answer(turn)
         except TimeoutError:
             if not deadline.expired():

@@ -1,6 +1,5 @@
 """One turn as it runs."""
 
-import asyncio
 import time
 
 from caxton.domain.agent import AgentDefinition
@@ -25,8 +24,6 @@ class Turn:
         self.fallen: tuple[Exchange, ...] = ()
         """The exchanges of the conversation that the window had no room for, oldest first."""
         self.recalled: tuple[Recalled, ...] = ()
-        self.noting: asyncio.Task[None] | None = None
-        """What notes that they are of use."""
         self.steps: tuple[ToolStep, ...] = ()
         self.first_token: float | None = None
         self._usages: list[Usage | None] = []

@@ -55,13 +55,13 @@ def test_lines_lead_from_each_message_to_those_it_led_to(capsys):
     )
     assert lines[:9] == [
         "request user → helper: a  [settled, 2.000 s]",
+        "├─ tool t.x  [0.100 s]",
         "├─ request user → helper: b",
-        "│  ├─ tool t.x  [0.100 s]",
         "│  ├─ request user → helper: c",
         "│  │  └─ request user → helper: d",
         "│  └─ request user → helper: e",
+        "├─ tool t.y  [0.200 s, failed]",
         "└─ request user → helper: f",
-        "   └─ tool t.y  [0.200 s, failed]",
         "request user → helper: g",
     ]
     assert lines[-1] == "trace a1: 1.500 s in all"

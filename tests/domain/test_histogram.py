@@ -1,3 +1,5 @@
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def of(seconds: list[float]) -> Histogram:
 
 
 def exact(seconds: list[float], share: float) -> float:
-    return sorted(seconds)[int(share * (len(seconds) - 1))]
+    return sorted(seconds)[max(1, ceil(share * len(seconds))) - 1]
 
 
 @given(st.lists(durations, min_size=1, max_size=200))

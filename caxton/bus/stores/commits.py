@@ -117,11 +117,11 @@ class Committer:
 
 def _step(change: Change) -> Step:
     """What a change does to the database. Everything is encoded here, before the writer has it."""
+    if isinstance(change, Settle):  # most of them are
+        return Step(SETTLE, (change.state, change.message_id), _reply(change), change.message_id)
     match change:
         case Send(message):
             return Step(rows=(row_of(message),))
-        case Settle(message_id=message_id, state=state):
-            return Step(SETTLE, (state, message_id), _reply(change), message_id)
         case Bury(message_id=message_id, failure=failure):
             return Step(BURY, (failure.at, json_text(failure), message_id), _reply(change), message_id)
         case Retry(message_id=message_id, failure=failure, at=at):
