@@ -82,7 +82,7 @@ async def bare_queued(traced: bool) -> int:
     memory = Memory(traced)
     for number in range(QUEUED):
         queue.put_nowait(numbered(messages, number))
-    return memory.taken() // QUEUED
+    return memory.taken()
 
 
 async def queued(traced: bool) -> int:
@@ -92,7 +92,7 @@ async def queued(traced: bool) -> int:
         memory = Memory(traced)
         for number in range(QUEUED):
             await bus.send(numbered(messages, number))
-        return memory.taken() // QUEUED
+        return memory.taken()
 
 
 async def spilled(traced: bool) -> int:
@@ -103,7 +103,7 @@ async def spilled(traced: bool) -> int:
         memory = Memory(traced)
         for first in range(0, QUEUED, IN_FLIGHT):
             await asyncio.gather(*(bus.send(numbered(messages, first + at)) for at in range(IN_FLIGHT)))
-        return memory.taken() // QUEUED
+        return memory.taken()
 
 
 async def run(count: int, durability: Durability) -> tuple[float, list[int]]:
@@ -147,7 +147,10 @@ def main() -> None:
     with ProcessPoolExecutor(1, mp_context=spawned, max_tasks_per_child=1) as processes:
         for way in WAYS:
             rss, traced = (processes.submit(taken, way, how).result() for how in (False, True))
-            print(f"{QUEUED:,} messages {way}: {rss:,} bytes each by resident memory, {traced:,} by tracemalloc")
+            print(
+                f"{QUEUED:,} messages {way}: {rss / MIB:.1f} MiB of resident memory, {traced / MIB:.1f} by "
+                f"tracemalloc; that is {rss // QUEUED:,} and {traced // QUEUED:,} bytes each"
+            )
         for durability, number in ((Durability.MEMORY, count), (Durability.STORED, count // STORED_SHARE)):
             rate, sizes = processes.submit(gone_through, number, durability).result()
             settled = sizes[SAMPLES // 5 :]

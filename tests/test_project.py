@@ -87,7 +87,7 @@ def test_the_weights_come_without_what_their_metadata_asks_for():
 def test_help_lists_every_target():
     declared = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert declared
-    helped = re.findall(r"^([a-z]+):.*## \S", MAKEFILE, re.MULTILINE)
+    helped = re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE)
     assert sorted(helped) == sorted(declared[1].split())
 
 
@@ -155,16 +155,16 @@ def test_ci_runs_all_of_make_test():
 def test_a_workflow_reads_and_calls_targets_that_exist(path):
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
-    targets = set(re.findall(r"^([a-z]+):.*## \S", MAKEFILE, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE))
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 30
         assert job["steps"][0]["uses"].startswith("actions/checkout@v")
         for step in job["steps"]:
-            assert set(re.findall(r"^make ([a-z]+)", step.get("run", ""), re.MULTILINE)) <= targets
+            assert set(re.findall(r"^make ([a-z-]+)", step.get("run", ""), re.MULTILINE)) <= targets
 
 
 def test_the_commit_hooks_download_nothing_and_call_targets_that_exist():
-    targets = set(re.findall(r"^([a-z]+):.*## \S", MAKEFILE, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE))
     (repository,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
     assert repository["repo"] == "local"
     for hook in repository["hooks"]:

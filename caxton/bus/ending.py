@@ -17,6 +17,9 @@ from caxton.domain.protocol import ACTS
 
 log = logging.getLogger(__name__)
 
+PAUSE = 1.0
+"""Seconds until what could not be stored is stored again."""
+
 
 class Ending:
     """Puts down how receivers dealt with messages, and sees to it that the replies get where they belong."""
@@ -68,7 +71,7 @@ class Ending:
             await self._bury(request, failure, reply)
             return None
         at = failure.at + delay
-        await self._store.commit([Retry(message_id=request.id, failure=failure, at=at)])
+        await self._commit(Retry(message_id=request.id, failure=failure, at=at))
         self._delivering.failures[request.id] = (*before, failure)
         self._watch.observe(BusEventKind.RETRIED, request, error=error)
         return at
@@ -85,10 +88,28 @@ class Ending:
     async def _store_end(self, end: Settle | Bury) -> None:
         """Store the end of a request, and deliver the reply where it is to be."""
         below = self._store.last() if end.deliver else 0
-        await self._store.commit([end])
+        await self._commit(end)
         self._delivering.failures.pop(end.message_id, None)
         if end.deliver and end.reply:
             self._delivering.stored(end.reply, below)
+
+    async def _commit(self, change: Settle | Bury | Retry) -> None:
+        """Store a change, as soon as the store takes it: what follows in the conversation waits for that.
+
+        Whoever waits for a reply is told meanwhile. Where this process does not live to see it, the message comes
+        again.
+        """
+        while True:
+            try:
+                await self._store.commit([change])
+            except CaxtonError as error:
+                if error.code is not Code.STORAGE_FAILED:
+                    raise
+                log.error("how message %s went could not be stored: %s", change.message_id, error)
+                self._replies.postpone(change.message_id, error)
+            else:
+                return
+            await self._clock.sleep(PAUSE)
 
     def _is_delivered(self, request: Message, reply: Message) -> bool:
         """Whether a reply goes to its receiver's mailbox."""

@@ -1,7 +1,6 @@
 """A function that deals with the messages of an address."""
 
 import logging
-from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -46,7 +45,13 @@ class Served:
             log.exception("the handler of %s crashed on message %s", self._address, message.id)
             detail = f"The handler of {self._address!r} crashed: {type(crash).__name__}: {crash}"
             return await self._failed(message, CaxtonError(Code.INTERNAL, detail))
-        return await self._put_down(message, lambda: self._bus.settle(message, MessageState.SETTLED, reply))
+        try:
+            await self._bus.settle(message, MessageState.SETTLED, reply)
+        except CaxtonError as error:
+            # The reply is not one that can be stored.
+            log.error("%s could not settle message %s: %s", self._address, message.id, error)
+            return await self._failed(message, error)
+        return None
 
     def _not_begun(self, message: Message, error: CaxtonError) -> float | None:
         """When to begin what could not be begun; not at all where it was erased meanwhile."""
@@ -56,20 +61,7 @@ class Served:
 
     async def _failed(self, message: Message, error: CaxtonError) -> float | None:
         reply = self._failure(message, error) if ACTS[message.performative].answered else None
-        return await self._put_down(message, lambda: self._bus.fail(message, error, reply))
-
-    async def _put_down(self, message: Message, end: Callable[[], Awaitable[float | None]]) -> float | None:
-        """Store how it went, as soon as the store takes it: what follows in the conversation waits for that.
-
-        Where this process does not live to see it, the message comes again.
-        """
-        while True:
-            try:
-                return await end()
-            except CaxtonError as error:
-                log.error("%s could not put down the end of message %s: %s", self._address, message.id, error)
-                self._bus.postpone(message, error)
-            await self._clock.sleep(PAUSE)
+        return await self._bus.fail(message, error, reply)
 
     def _failure(self, request: Message, error: CaxtonError) -> Message:
         content = {"error": msgspec.to_builtins(error.report())}

@@ -185,22 +185,22 @@ class Actor:
                     "agent %s failed to answer message %s: %s [%s]", self.name, message.id, failure, failure.code
                 )
         self._note(failure)
-        # As soon as the store takes it: what follows in the conversation waits for that.
-        while True:
-            try:
-                if failure:
-                    return await self._bus.fail(
-                        message, failure, reply if ACTS[message.performative].answered else None
-                    )
-                await self._bus.settle(message, MessageState.SETTLED, reply)
-                return None
-            except CaxtonError as error:
-                self._postponed(message, error)
-            await self._clock.sleep(PAUSE)
+        try:
+            return await self._put_down(message, failure, reply)
+        except CaxtonError as error:
+            # The reply is not one that can be stored.
+            log.error("agent %s could not settle message %s: %s", self.name, message.id, error)
+            return await self._put_down(message, error, self._acts.failed(message, error))
+
+    async def _put_down(self, message: Message, failure: CaxtonError | None, reply: Message | None) -> float | None:
+        if failure:
+            return await self._bus.fail(message, failure, reply if ACTS[message.performative].answered else None)
+        await self._bus.settle(message, MessageState.SETTLED, reply)
+        return None
 
     def _postponed(self, message: Message, error: CaxtonError) -> None:
-        """The store failed. Where this process does not live to see it work again, the message comes again."""
-        log.error("agent %s could not settle message %s: %s", self.name, message.id, error)
+        """The store failed before the message was begun."""
+        log.error("agent %s could not begin message %s: %s", self.name, message.id, error)
         self._note(error)
         self._bus.postpone(message, error)
 

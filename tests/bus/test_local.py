@@ -252,10 +252,14 @@ class TestAsk:
         async def refuses(*_):
             raise CaxtonError(Code.STORAGE_FAILED, "on purpose")
 
-        store.commit = refuses
-        assert (await told(bus.settle(request, MessageState.SETTLED, an_answer(request)))).code is Code.STORAGE_FAILED
-        assert not asking.done()
-        asking.cancel()
+        commit, store.commit = store.commit, refuses
+        settling = asyncio.create_task(bus.settle(request, MessageState.SETTLED, an_answer(request)))
+        assert (await told(asking)).code is Code.STORAGE_FAILED
+        assert store.reply_to(request.id) is None
+        store.commit = commit
+        async with asyncio.timeout(DEADLINE):
+            await settling
+        assert store.reply_to(request.id).text == "Hi"
 
     async def test_one_for_memory_is_answered_without_the_store(self, bus, store, box):
         request = a_request(durability=Durability.MEMORY)

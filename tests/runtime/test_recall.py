@@ -86,6 +86,7 @@ async def test_what_fits_the_request_is_put_before_it(mindful):
         ("m0", "The user's cat is called Mo."),
         ("m1", "The user lives in Graz."),
     ]
+    await asyncio.wait_for(mindful.memory.noting.wait(), 5)
     assert mindful.memory.noted == ["m0", "m1"]
 
 

@@ -240,13 +240,33 @@ async def test_a_store_that_cannot_settle_fails_the_wait_and_keeps_the_message(r
     async def full(*arguments):
         raise CaxtonError(Code.STORAGE_FAILED, "The disk is full.")
 
-    running.messages.commit = full
+    commit, running.messages.commit = running.messages.commit, full
     with pytest.raises(CaxtonError, match="disk is full"):
         await running.ask("hello")
     assert [one.message.text for one in await running.messages.claim("helper", after=0, limit=9)] == ["hello"]
     helper = running.supervisor.get("helper")
     assert helper.state is AgentState.RUNNING
-    assert helper.activity.last_error.code is Code.STORAGE_FAILED
+    running.messages.commit = commit
+    await running.clock.advance(1)
+    assert await running.messages.waiting("helper") == 0
+    assert (await running.ask("again")).text == "re: again"
+
+
+async def test_an_answer_that_cannot_be_stored_is_a_failure(running):
+    commit = running.messages.commit
+
+    async def particular(changes):
+        for change in changes:
+            if "half" in change.reply.text:
+                raise CaxtonError(Code.BODY_INVALID, "Half a surrogate.")
+        await commit(changes)
+
+    running.messages.commit = particular
+    running.model.answer = lambda _: "half"
+    reply = await running.ask("hello")
+    assert reply.performative is Performative.FAILURE
+    assert reply.content["error"]["code"] == Code.BODY_INVALID
+    assert await running.messages.waiting("helper") == 0
 
 
 async def test_a_removed_agent_keeps_its_id_for_its_return_unless_it_is_forgotten(running):

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import pytest
 from support.stores import add, settle
 
+from caxton.bus.archive import Archive, ArchivedMessage, line_of, read_archive
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.bus.stores.sqlite_conversations import SqliteGroupStore
 from caxton.domain.agent import MemoryScope
 from caxton.domain.conversation import Group, Participant, ParticipantKind
+from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.identifiers import IdSource
 from caxton.domain.memory import MemoryFilter, MemorySpace, NewMemory
 from caxton.domain.message import Message, MessageState, Performative
@@ -49,7 +51,9 @@ async def house(tmp_path):
             traces=traces,
             database=database,
             groups=SqliteGroupStore(database),
+            archive=(archive := Archive(tmp_path / "archive")),
         )
+        house.archive = archive
         house.groups = SqliteGroupStore(database)
         yield house
 
@@ -157,3 +161,28 @@ async def test_of_groups_a_person_goes_with_those_in_which_they_spoke_and_out_of
     held = house.held().lower()
     assert b"zoe" not in held
     assert b"quux" not in held
+
+
+async def test_what_was_archived_of_a_person_goes_too(house):
+    request = await say(house, "zoe", "Quux", "zoe:helper")
+    other = await say(house, "ada", "tea", "ada:helper")
+
+    def put(*ids: str) -> None:
+        lines = [ArchivedMessage(message=house.store.find(id).message, state=MessageState.SETTLED) for id in ids]
+        house.archive.add([line_of(one) for one in lines], house.clock.now())
+
+    put(request, other)
+    gone = await house.people.forget(person="zoe")
+    assert (gone.archived, gone.messages) == (1, 2)
+    (path,) = house.archive.files()
+    assert [one.message.id for one in read_archive(path)] == [other]
+
+
+async def test_where_the_archive_cannot_be_read_nothing_is_erased_yet(house):
+    await say(house, "zoe", "Quux", "zoe:helper")
+    house.archive.add([b"no JSON\n"], house.clock.now())
+    with pytest.raises(CaxtonError) as failure:
+        await house.people.forget(person="zoe")
+    assert failure.value.code is Code.STORAGE_FAILED
+    assert house.archive.files()[0].name in failure.value.why
+    assert house.store.conversation("zoe:helper").messages == 2

@@ -1,19 +1,25 @@
 """What can be read of a damaged database is saved, and what it was is kept."""
 
 import random
+from contextlib import closing
 from itertools import pairwise
 
+import apsw
+import msgspec
 import pytest
-from support.stores import add
+from support.messages import a_request, accepted
+from support.stores import accepted_for, add
 
 from caxton.bus.stores.sqlite import SqliteMessageStore
 from caxton.domain.agent import MemoryScope
-from caxton.domain.errors import CaxtonError, Code
+from caxton.domain.delivery import Bury, Failure, Remember
+from caxton.domain.errors import CaxtonError, Code, ErrorReport
 from caxton.domain.identifiers import IdSource
 from caxton.domain.memory import MemoryEntry, MemoryFilter, MemoryQuery, MemorySpace, NewMemory, SearchMode
 from caxton.domain.message import Message, Performative, Summary
 from caxton.memory.integrity import disagreements
 from caxton.memory.sqlite import open_sqlite_memory
+from caxton.storage import migrate
 from caxton.storage.database import open_database
 from caxton.testing.clock import FakeClock
 from caxton.testing.embedder import WordEmbedder
@@ -121,3 +127,41 @@ async def test_an_earlier_damaged_file_and_a_running_server_are_not_run_over(pat
         rescue_database(path)
     with pytest.raises(CaxtonError, match="There is no database"):
         rescue_database(tmp_path / "other.db")
+
+
+async def test_messages_of_an_earlier_version_are_delivered_and_counted_afterwards(tmp_path, monkeypatch):
+    path, known = tmp_path / "caxton.db", migrate.migrations()
+    request = a_request(created_at=5.0, idempotency_key="k")
+    with closing(apsw.Connection(str(path))) as connection:
+        monkeypatch.setattr(migrate, "migrations", lambda: known[:8])
+        migrate.migrate(connection, path)
+        connection.execute(
+            "INSERT INTO messages (id, conversation_id, agent, performative, state, body, sender, idempotency_key) "
+            "VALUES (?, 'c', 'helper', 'request', 'accepted', ?, 'user', 'k')",
+            (request.id, msgspec.json.encode(request)),
+        )
+        monkeypatch.setattr(migrate, "migrations", lambda: known)
+    rescue_database(path)
+    async with open_database(path) as database:
+        store = SqliteMessageStore(database)
+        assert await accepted_for(store, "helper") == [accepted(request)]
+        assert store.keyed(receiver="helper", sender="user", key="k") == request
+        assert await store.expire(9.0, unclaimed_before=6.0, running=(), limit=9) == [request]
+        await store.append([a_request(conversation_id="c")])
+        assert store.conversation("c").messages == 2
+
+
+async def test_dead_letters_are_saved_with_what_they_died_of(tmp_path):
+    path, message = tmp_path / "caxton.db", a_request()
+    failure = Failure(attempt=1, at=3.0, error=ErrorReport(code=Code.INTERNAL, message="It failed."))
+    async with open_database(path) as database:
+        store = SqliteMessageStore(database)
+        await store.append([message])
+        await store.commit([Bury(message_id=message.id, failure=failure), Remember(agent="a", key="k", value=[1])])
+    rescue_database(path)
+    async with open_database(path) as database:
+        store = SqliteMessageStore(database)
+        assert store.dead_letter(message.id).failures == (failure,)
+        assert await store.death_counts() == {("helper", "internal"): 1}
+        assert store.recall("a", "k") == [1]
+        assert store.conversation(message.conversation_id).messages == 1

@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 from caxton.bus.local import LocalBus, open_bus
@@ -36,6 +37,8 @@ SENDERS = 9
 LIVES = 1_000_000
 """The numbers that one life has."""
 SETTINGS = BusSettings(mailbox=20, retries=RetrySettings(attempts=3, first_delay=0.02, longest_delay=0.1))
+AHEAD = 30
+"""Messages that a sender is ahead of their handling: more than fit into a mailbox, so that some wait in the store."""
 SYNC = 64
 """Lines between two calls of fsync."""
 
@@ -46,6 +49,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0))
         self._lines = 0
+        self.open: Counter[str] = Counter()
+        """By conversation the messages that were accepted in this life, less those that ended."""
 
     def write(self, *words: object) -> None:
         os.write(self._file, (" ".join(map(str, words)) + "\n").encode())
@@ -57,6 +62,8 @@ class Journal:
         """Implements `ports.bus.BusObserver`."""
         if event.kind in (BusEventKind.SETTLED, BusEventKind.FAILED, BusEventKind.BURIED):
             self.write("ended", event.message.id)
+            if event.message.performative is Performative.REQUEST:
+                self.open[event.message.conversation_id] -= 1
 
 
 class Load:
@@ -93,7 +100,7 @@ class Load:
             if number % 5 == 0:
                 self._journal.write("sending", conversation, number)
             await self._send(bus, conversation, number)
-            if number % 3 == 0:
+            while self._journal.open[conversation] >= AHEAD:
                 await asyncio.sleep(0.002)
 
     async def _send(self, bus: LocalBus, conversation: str, number: int) -> None:
@@ -110,6 +117,7 @@ class Load:
         )
         stored = await bus.send(message)
         self._journal.write("accepted", stored.id, stored.receiver, conversation, number)
+        self._journal.open[conversation] += 1
 
     async def _handle(self, message: Message) -> Message | None:
         number = message.content["number"]
