@@ -333,6 +333,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                     groups=groups,
                     contracts=agreed,
                     archive=archive,
+                    feed=feed,
                 ),
                 "providers": ProviderService(
                     settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import islice
+from typing import Any
 
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Message
 from caxton.domain.ports.delivery import DeliveryStore
 
 BATCH = 2000
-"""Messages that are stored together at most: it bounds how long the first of them waits for the last."""
+"""Sendings that are stored together at most: it bounds how long the first of them waits for the last."""
 
-Given = tuple[Sequence[Message], asyncio.Future[list[Message]]]
+Given = tuple[Message | Sequence[Message], asyncio.Future[Any]]
 Deliver = Callable[[Message, int], None]
 """Takes a message that is stored now, and a sequence number below its own."""
 
@@ -28,12 +28,16 @@ class Acceptor:
         self._gathered: list[Given] = []
         self._storing: asyncio.Task[None] | None = None
 
-    def accept(self, messages: Sequence[Message]) -> asyncio.Future[list[Message]]:
-        """What is stored of them now, as `DeliveryStore.append` has it; once it is there, they are delivered too."""
+    def accept(self, message: Message) -> asyncio.Future[Message]:
+        """What is stored now: the message, or the one that it repeats; once it is there, it is delivered too."""
+        stored: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._gather(message, stored)
+        return stored
+
+    def accept_all(self, messages: Sequence[Message]) -> asyncio.Future[list[Message]]:
+        """The same for several, which are stored together or not at all."""
         stored: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
-        self._gathered.append((messages, stored))
-        if self._storing is None:
-            self._storing = asyncio.create_task(self._store_all(), name="messages stored")
+        self._gather(messages, stored)
         return stored
 
     async def finish(self) -> None:
@@ -41,41 +45,45 @@ class Acceptor:
         while self._storing:
             await asyncio.wait([self._storing])
 
+    def _gather(self, given: Message | Sequence[Message], stored: asyncio.Future[Any]) -> None:
+        self._gathered.append((given, stored))
+        if self._storing is None:
+            self._storing = asyncio.create_task(self._store_all(), name="messages stored")
+
     async def _store_all(self) -> None:
         try:
             while self._gathered:
-                await self._store_some(self._batch())
+                batch, self._gathered = self._gathered[:BATCH], self._gathered[BATCH:]
+                await self._store_some(batch)
         finally:
             self._storing = None
 
-    def _batch(self) -> list[Given]:
-        size = count = 0
-        for messages, _ in self._gathered:
-            size += len(messages)
-            count += 1
-            if size >= BATCH:
-                break
-        batch, self._gathered = self._gathered[:count], self._gathered[count:]
-        return batch
-
     async def _store_some(self, batch: list[Given]) -> None:
+        messages: list[Message] = []
+        for given, _ in batch:
+            if isinstance(given, Message):
+                messages.append(given)
+            else:
+                messages.extend(given)
         try:
             below = self._store.last()
-            stored = iter(await self._store.append([message for messages, _ in batch for message in messages]))
+            stored = await self._store.append(messages)
         except Exception as error:
             if len(batch) > 1 and not (isinstance(error, CaxtonError) and error.code is Code.STORAGE_FAILED):
                 # One of them cannot be stored as it is: the others are not to suffer for it.
-                for given in batch:
-                    await self._store_some([given])
+                for one in batch:
+                    await self._store_some([one])
                 return
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)
             return
-        for messages, done in batch:
-            kept = list(islice(stored, len(messages)))
-            for message, one in zip(messages, kept, strict=True):
-                if one is message:
-                    self._deliver(message, below)
+        for message, kept in zip(messages, stored, strict=True):
+            if kept is message:
+                self._deliver(message, below)
+        at = 0
+        for given, done in batch:
+            count = 1 if isinstance(given, Message) else len(given)
             if not done.done():
-                done.set_result(kept)
+                done.set_result(stored[at] if isinstance(given, Message) else stored[at : at + count])
+            at += count

@@ -43,29 +43,24 @@ class Backlogs:
         self._store = store
         self._mailbox_of = mailbox_of
         self._deliver = deliver
-        self._backlogs: dict[str, Backlog] = {}
-
-    def __contains__(self, address: str) -> bool:
-        return address in self._backlogs
-
-    def __bool__(self) -> bool:
-        return bool(self._backlogs)
+        self.behind: dict[str, Backlog] = {}
+        """Those who have one."""
 
     def count(self, address: str) -> int:
-        backlog = self._backlogs.get(address)
+        backlog = self.behind.get(address)
         return backlog.count if backlog else 0
 
     def begin(self, address: str, count: int) -> None:
         """Have everything that waits for a receiver fetched from the beginning, about `count` messages."""
-        before = self._backlogs.get(address)
+        before = self.behind.get(address)
         self.drop(address)
-        self._backlogs[address] = Backlog(0, count, awaited=before.awaited if before else {})
+        self.behind[address] = Backlog(0, count, awaited=before.awaited if before else {})
 
     def leave(self, message: Message, after: int) -> None:
         """Note that a message is left in the store, beyond the sequence number `after`."""
-        backlog = self._backlogs.get(message.receiver)
+        backlog = self.behind.get(message.receiver)
         if backlog is None:
-            backlog = self._backlogs[message.receiver] = Backlog(after, 0)
+            backlog = self.behind[message.receiver] = Backlog(after, 0)
         backlog.count += 1
         backlog.left += 1
         if message.awaited:
@@ -76,7 +71,7 @@ class Backlogs:
 
         Returned are the messages among them whose senders wait for the reply.
         """
-        backlog = self._backlogs.pop(address, None)
+        backlog = self.behind.pop(address, None)
         if backlog is None:
             return ()
         if backlog.fetching:
@@ -85,7 +80,7 @@ class Backlogs:
 
     def room(self, address: str) -> None:
         """A message of this receiver is dealt with: fetch more where that leaves room for it."""
-        backlog = self._backlogs.get(address)
+        backlog = self.behind.get(address)
         mailbox = self._mailbox_of(address)
         if backlog is None or mailbox is None or backlog.fetching or mailbox.depth > mailbox.limit * REFILL:
             return
@@ -93,7 +88,7 @@ class Backlogs:
 
     async def fetch(self, address: str) -> None:
         """Fill the mailbox with what waits, as far as there is room."""
-        if (backlog := self._backlogs.get(address)) and not backlog.fetching:
+        if (backlog := self.behind.get(address)) and not backlog.fetching:
             await self._fetch(address, backlog)
 
     async def _fetching(self, address: str, backlog: Backlog) -> None:
@@ -106,7 +101,7 @@ class Backlogs:
             backlog.fetching = None
 
     async def _fetch(self, address: str, backlog: Backlog) -> None:
-        while self._backlogs.get(address) is backlog and (mailbox := self._mailbox_of(address)):
+        while self.behind.get(address) is backlog and (mailbox := self._mailbox_of(address)):
             room = mailbox.limit - mailbox.depth
             if room <= 0:
                 return
@@ -120,5 +115,5 @@ class Backlogs:
             backlog.count = max(0, backlog.count - len(claimed))
             if len(claimed) < limit and backlog.left == left:
                 # Nothing was left in the store since it was asked: from now on messages go to the mailbox again.
-                self._backlogs.pop(address, None)
+                self.behind.pop(address, None)
                 return

@@ -36,7 +36,7 @@ class Delivering:
         does when it has room. `below` is a sequence number before that of the message.
         """
         address = message.receiver
-        if address in self.backlogs:
+        if address in self.backlogs.behind:
             self.backlogs.leave(message, below)
             self.backlogs.room(address)
         else:
@@ -50,12 +50,13 @@ class Delivering:
                     self._replies.postpone(message.id, error)
             else:
                 mailbox.put(message)
-        self._watch.observe(BusEventKind.ACCEPTED, message)
+        if self._watch.active:
+            self._watch.observe(BusEventKind.ACCEPTED, message)
 
     def unstored(self, mailbox: Mailbox, message: Message) -> None:
         """Leave a message that is kept nowhere else in a mailbox that admits it."""
         mailbox.put(message)
-        if self._watch:
+        if self._watch.active:
             self._watch.observe(BusEventKind.ACCEPTED, message)
 
     def unstored_reply(self, reply: Message) -> None:
@@ -72,7 +73,7 @@ class Delivering:
 
     def again(self, message: Message) -> None:
         """Deliver a message that its sender repeats, where nobody has dealt with it and no mailbox has it in hand."""
-        if message.receiver in self.backlogs or not self._is_accepted(message.id):
+        if message.receiver in self.backlogs.behind or not self._is_accepted(message.id):
             return
         mailbox = self._directory.mailbox(message.receiver)
         mailbox.admit(message)

@@ -52,7 +52,7 @@ class Ending:
             self._delivering.unstored_reply(reply)
         if reply:
             self._replies.end(request.id, reply)
-        if self._watch:
+        if self._watch.active:
             kind = BusEventKind.SETTLED if state is MessageState.SETTLED else BusEventKind.FAILED
             self._watch.observe(kind, request, reply=reply)
 

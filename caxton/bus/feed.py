@@ -7,7 +7,7 @@ things happen loses the oldest of what is kept for him, and is told how many.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from caxton.domain.delivery import BusEvent
@@ -127,6 +127,11 @@ class BusFeed:
             self._readers.remove(reader)
             self._left_at = self._clock.now()
 
+    def forget(self, conversations: Collection[str]) -> None:
+        kept = [one for one in self._kept if not _is_of(conversations, one[1])]
+        self._kept.clear()
+        self._kept.extend(kept)
+
     def close(self) -> None:
         """Tell all readers, and those that come later, that there is nothing more."""
         self._closed = True
@@ -161,3 +166,7 @@ class BusFeed:
 
 def _is_wanted(wanted: Filter, event: Heard | AgentChanged) -> bool:
     return wanted.wants(event.event) if isinstance(event, Heard) else wanted.wants_agent(event.event)
+
+
+def _is_of(conversations: Collection[str], event: Heard | AgentChanged) -> bool:
+    return isinstance(event, Heard) and event.event.message.conversation_id in conversations

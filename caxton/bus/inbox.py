@@ -59,10 +59,10 @@ class Inbox:
 
     @property
     def depth(self) -> int:
-        return len(self._lanes)
+        return len(self._in_hand)
 
     def admit(self, message: Message) -> None:
-        depth = len(self._lanes)
+        depth = len(self._in_hand)
         if depth + self._promised >= self.limit:
             raise CaxtonError(Code.MAILBOX_FULL, f"{self._name!r} has {depth} messages in hand.")
         if self._refuses_low and message.priority < ORDINARY and depth >= self.limit * RESERVED:
@@ -130,37 +130,35 @@ class Inbox:
 
     async def _run(self) -> None:
         """A worker's life. It is no worker any more as soon as it finds no work: the next message needs another one."""
+        begun = 0
         try:
-            begun = 0
             while self._open and len(self._workers) <= self.concurrency and (taken := self._lanes.take()):
-                await self._begin(*taken)
+                lane, message, again = taken
+                if self._not_before and (due := self._not_before.pop(message.id, 0.0)) > self._clock.now():
+                    self._hold(lane, due)
+                    continue
+                self.busy += 1
+                self._on_start(message)
+                try:
+                    at = await self._work(message, again)
+                except BaseException:
+                    self._lanes.again(lane, begun=again)
+                    raise
+                finally:
+                    self.busy -= 1
+                    self._on_end(message)
+                if at is None:
+                    del self._in_hand[message.id]
+                    self._lanes.done(lane)
+                    if self._wanting:
+                        self._make_room(1)
+                else:
+                    self._hold(lane, at)
                 begun += 1
                 if begun % BREATH == 0:
                     await asyncio.sleep(0)
         finally:
             self._workers -= {asyncio.current_task()}
-
-    async def _begin(self, lane: Lane, message: Message, again: bool) -> None:
-        if self._not_before and (due := self._not_before.pop(message.id, 0.0)) > self._clock.now():
-            self._hold(lane, due)
-            return
-        self.busy += 1
-        self._on_start(message)
-        try:
-            at = await self._work(message, again)
-        except BaseException:
-            self._lanes.again(lane, begun=again)
-            raise
-        finally:
-            self.busy -= 1
-            self._on_end(message)
-        if at is None:
-            del self._in_hand[message.id]
-            self._lanes.done(lane)
-            if self._wanting:
-                self._make_room(1)
-        else:
-            self._hold(lane, at)
 
     def _hold(self, lane: Lane, until: float) -> None:
         """Let a lane whose head was taken wait for its time."""

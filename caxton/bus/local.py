@@ -121,8 +121,24 @@ class LocalBus:
             await inbox.close()
 
     async def send(self, message: Message) -> Message:
-        accepted, _ = await self._send(message)
-        return accepted
+        try:
+            # Before it is routed: a repeat is that of the first one, whichever agent would be chosen now.
+            if message.idempotency_key is not None and (earlier := self._keyed(message)):
+                return self._repeated(message, earlier)
+            message = self._router.one(message)
+            mailbox = self.directory.mailbox(message.receiver)
+            try:
+                mailbox.admit(message)
+            except CaxtonError as refusal:
+                await self._router.make_room(mailbox, message, refusal)
+        except CaxtonError as error:
+            self._watch.observe(BusEventKind.REFUSED, message, error=error)
+            raise
+        if message.durability is Durability.MEMORY:
+            self._delivering.unstored(mailbox, message)
+            return message
+        stored = await self._acceptor.accept(message)
+        return message if stored is message else self._repeated(message, stored)
 
     async def broadcast(self, message: Message) -> list[Message]:
         messages = [
@@ -130,7 +146,7 @@ class LocalBus:
             for receiver in self._router.many(message)
         ]
         if message.is_stored:
-            return await self._acceptor.accept(messages) if messages else []
+            return await self._acceptor.accept_all(messages) if messages else []
         for one in messages:
             self._delivering.unstored(self.directory.mailbox(one.receiver), one)
         return messages
@@ -203,7 +219,11 @@ class LocalBus:
         for change in draft.changes:
             if isinstance(change, Send):
                 message = self._router.one(change.message)
-                await self._admit(message)
+                mailbox = self.directory.mailbox(message.receiver)
+                try:
+                    mailbox.admit(message)
+                except CaxtonError as refusal:
+                    await self._router.make_room(mailbox, message, refusal)
                 change = Send(message)
             changes.append(change)
         # Shielded: who stops waiting does not undo it, so what was sent has to be delivered all the same.
@@ -216,35 +236,9 @@ class LocalBus:
         """Wait until what was accepted is stored."""
         await self._acceptor.finish()
 
-    async def _admit(self, message: Message) -> Mailbox:
-        """The mailbox of its receiver, which takes it, maybe after a wait; or it may be left in the store for that."""
-        mailbox = self.directory.mailbox(message.receiver)
-        try:
-            mailbox.admit(message)
-        except CaxtonError as refusal:
-            await self._router.make_room(mailbox, message, refusal)
-        return mailbox
-
-    async def _send(self, message: Message) -> tuple[Message, bool]:
-        """What was accepted, and whether that was so before."""
-        try:
-            # Before it is routed: a repeat is that of the first one, whichever agent would be chosen now.
-            if message.idempotency_key is not None and (earlier := self._keyed(message)):
-                return self._repeated(message, earlier), True
-            message = self._router.one(message)
-            mailbox = await self._admit(message)
-        except CaxtonError as error:
-            self._watch.observe(BusEventKind.REFUSED, message, error=error)
-            raise
-        if message.durability is Durability.MEMORY:
-            self._delivering.unstored(mailbox, message)
-            return message, False
-        [stored] = await self._acceptor.accept((message,))
-        return (message, False) if stored is message else (self._repeated(message, stored), True)
-
     async def _asked(self, message: Message, waiting: asyncio.Future[Message]) -> Message:
-        accepted, before = await self._send(message)
-        return await self.answer(accepted) if before else await waiting
+        accepted = await self.send(message)
+        return await waiting if accepted.id == message.id else await self.answer(accepted)
 
     async def _committed(self, changes: Sequence[Change]) -> None:
         below = self._store.last()
@@ -268,6 +262,8 @@ class LocalBus:
                 f"{message.idempotency_key!r}.",
             )
         self._delivering.again(earlier)
+        if earlier.id == message.id and (reply := self._store.reply_to(message.id)):
+            self._replies.end(message.id, reply)
         return earlier
 
     def _on_end(self, message: Message) -> None:
@@ -275,5 +271,5 @@ class LocalBus:
         if message.addressed is not None:
             self.directory.measured(message.receiver, seconds)
             self.directory.spoke(message.conversation_id, message.receiver)
-        if self._backlogs:
+        if self._backlogs.behind:
             self._backlogs.room(message.receiver)

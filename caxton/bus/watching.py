@@ -15,12 +15,10 @@ class Watch:
 
     def __init__(self, observers: Sequence[BusObserver], clock: Clock) -> None:
         self._observers = tuple(observers)
+        self.active = bool(observers)
+        """Whether anybody watches."""
         self._clock = clock
         self._begun: dict[str, tuple[Message, float]] = {}
-
-    def __bool__(self) -> bool:
-        """Whether anybody watches."""
-        return bool(self._observers)
 
     def find(self, message_id: str) -> Message | None:
         """The message of that id, while it is under way."""
@@ -30,9 +28,10 @@ class Watch:
     def start(self, message: Message) -> None:
         """Note that somebody deals with a message from now on."""
         self._begun[message.id] = message, time.perf_counter()
-        if self._observers:
-            waited = max(0.0, self._clock.now() - message.created_at)
-            self._tell(BusEvent(kind=BusEventKind.STARTED, at=self._clock.now(), message=message, waited=waited))
+        if self.active:
+            now = self._clock.now()
+            waited = max(0.0, now - message.created_at)
+            self._tell(BusEvent(kind=BusEventKind.STARTED, at=now, message=message, waited=waited))
 
     def end(self, message: Message) -> float:
         """Note that a message was put down again; the seconds that it was under way."""
@@ -43,7 +42,7 @@ class Watch:
         self, kind: BusEventKind, message: Message, *, reply: Message | None = None, error: CaxtonError | None = None
     ) -> None:
         """Tell whoever watches."""
-        if not self._observers:
+        if not self.active:
             return
         begun = self._begun.get(message.id)
         event = BusEvent(

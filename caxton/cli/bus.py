@@ -44,9 +44,9 @@ def stats(session: Session, agent: str | None, watch: bool) -> None:
 @click.option("--agent", shell_complete=agent_name, help="Only what this agent sends, receives, or is.")
 @click.option("--conversation", help="Only messages of this conversation.")
 @click.option(
-    "--kind", metavar="KIND,…", help="Only these: accepted, started, settled, failed, retried, buried, refused."
+    "--kind", metavar="KIND[,KIND]", help="Only these: accepted, started, settled, failed, retried, buried, refused."
 )
-@click.option("--performative", metavar="ACT,…", help="Only messages of these performatives.")
+@click.option("--performative", metavar="ACT[,ACT]", help="Only messages of these performatives.")
 @click.option("--sender", help="Only messages from this sender.")
 @click.option("--trace", help="Only messages of the trace with this id.")
 @click.option("--after", metavar="ID", help="First what happened after this event, as far as it is kept.")

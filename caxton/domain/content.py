@@ -25,6 +25,8 @@ class Flaw(NamedTuple):
 
 def flaws(value: object, place: str = "content") -> Iterator[Flaw]:
     """All flaws of a value, from the first to the last. What is nested too deep is told once and not looked into."""
+    if _is_flawless(value):
+        return
     # A stack of its own: what comes from outside must not decide how deep this one's is.
     waiting = [(value, place, 1)]
     while waiting:
@@ -47,12 +49,34 @@ def flaws(value: object, place: str = "content") -> Iterator[Flaw]:
             yield Flaw(where, what)
 
 
+def _is_flawless(value: object) -> bool:
+    """The same without places, which take most of the time, and for the usual types alone: a no may be wrong."""
+    level: list[object] = [value]
+    for _ in range(DEEPEST):
+        inside: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                if not all(isinstance(key, str) and key.isascii() for key in one):
+                    return False
+                inside += one.values()
+            elif isinstance(one, list):
+                inside += one
+            elif _flaw(one):
+                return False
+        if not inside:
+            return True
+        level = inside
+    return not any(_flaw(one) for one in level)
+
+
 def _flaw(value: object) -> str:
     """What keeps a value that holds no others out of JSON; empty where nothing does."""
     match value:
         case None | bool():
             return ""
         case str():
+            if value.isascii():
+                return ""
             try:
                 value.encode()
             except UnicodeEncodeError as error:

@@ -21,13 +21,15 @@ SLACK = 64
 class Lane:
     """One conversation's messages. `priority` is that of the queue it waits in, `turn` says when it began to wait."""
 
-    __slots__ = ("_peaks", "conversation", "messages", "priority", "turn")
+    __slots__ = ("_level", "_peaks", "conversation", "messages", "priority", "turn")
 
     def __init__(self, conversation: str) -> None:
         self.conversation = conversation
         self.messages: deque[tuple[Message, bool]] = deque()
-        self._peaks: deque[int] = deque()
-        """The priorities that are the highest of all that came since: the first of them is the highest there is."""
+        self._level = -1
+        """The priority of all messages, as long as they have the same."""
+        self._peaks: deque[int] | None = None
+        """Else those that are the highest of all that came since: the first of them is the highest there is."""
         self.priority = -1
         self.turn = -1
         """-1 while it does not wait: its head is under way, or it is held."""
@@ -35,18 +37,24 @@ class Lane:
     @property
     def urgency(self) -> int:
         """The highest priority of its messages."""
-        return self._peaks[0]
+        return self._peaks[0] if self._peaks else self._level
 
     def append(self, message: Message, again: bool) -> None:
-        self.messages.append((message, again))
         priority, peaks = message.priority, self._peaks
+        if peaks is None:
+            if priority == self._level or not self.messages:
+                self._level = priority
+                self.messages.append((message, again))
+                return
+            peaks = self._peaks = deque([self._level] * len(self.messages))
+        self.messages.append((message, again))
         while peaks and peaks[-1] < priority:
             peaks.pop()
         peaks.append(priority)
 
     def popleft(self) -> None:
         message, _ = self.messages.popleft()
-        if message.priority == self._peaks[0]:
+        if self._peaks and message.priority == self._peaks[0]:
             self._peaks.popleft()
 
 

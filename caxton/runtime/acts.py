@@ -16,7 +16,7 @@ from caxton.runtime.turn import TurnLoop
 
 DECISION = {
     "type": "object",
-    "properties": {"accept": {"type": "boolean"}, "reason": {"type": "string"}},
+    "properties": {"accept": {"type": "boolean"}, "reason": {"type": "string", "maxLength": 300}},
     "required": ["accept", "reason"],
     "additionalProperties": False,
 }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b, sha256
+from itertools import count
 
 from caxton.domain.address import AddressKind, capability_address, read_address
 from caxton.domain.errors import CaxtonError, Code
@@ -51,7 +52,13 @@ class BusMessenger:
         reply_by = min(now + seconds, parent.reply_by or float("inf"))
         if reply_by <= now:
             raise CaxtonError(Code.REPLY_TIMEOUT, f"There is no time left to ask {errand.to!r}.")
-        return await self._bus.ask(self._message(errand, parent, Performative.REQUEST, reply_by, kind="ask"))
+        for attempt in count():
+            message = self._message(errand, parent, Performative.REQUEST, reply_by, kind=f"ask-{attempt}")
+            reply = await self._bus.ask(message)
+            # What failed when the turn ran before is worth another try: that may be why it runs again.
+            if reply.in_reply_to == message.id or reply.performative is not Performative.FAILURE:
+                return reply
+        raise AssertionError("what was never sent before is not repeated")
 
     async def send(self, errand: Errand, performative: Performative) -> Sequence[Message]:
         parent = self._parent(errand)

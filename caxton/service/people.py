@@ -12,6 +12,7 @@ from caxton.domain.ports.database import Database
 from caxton.domain.ports.delivery import MessageArchive
 from caxton.domain.ports.memory import Memory
 from caxton.domain.ports.messages import MessageStore
+from caxton.domain.ports.observation import Feed
 from caxton.domain.ports.usage import UsageStore
 from caxton.runtime.ledger import Ledger
 from caxton.runtime.summaries import Summaries
@@ -37,6 +38,7 @@ class PeopleService:
         database: Database,
         groups: GroupStore | None = None,
         contracts: ContractStore | None = None,
+        feed: Feed | None = None,
         archive: MessageArchive | None = None,
     ) -> None:
         self._store = store
@@ -48,6 +50,7 @@ class PeopleService:
         self._database = database
         self._groups = groups
         self._contracts = contracts
+        self._feed = feed
         self._archive = archive
 
     async def show(self, *, person: str) -> PersonView:
@@ -70,6 +73,8 @@ class PeopleService:
         departed = await self._groups.forget(person, erased.conversations) if self._groups else None
         contracts = await self._contracts.forget(person) if self._contracts else 0
         self._traces.forget(erased.conversations)
+        if self._feed:
+            self._feed.forget(erased.conversations)
         self._summaries.forget(erased.conversations)
         talks = tuple(MemorySpace(scope=MemoryScope.SESSION, owner=one) for one in erased.conversations)
         memories = await self._memory.forget(MemoryFilter(spaces=talks, expired=True)) if talks else 0

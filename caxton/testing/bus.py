@@ -30,11 +30,12 @@ async def open_test_bus(
     """A bus over `store`, or over one in memory, until the end of the block; then what was accepted is stored.
 
     With `faults` the store and every mailbox have them. After a crash the block ends as a killed process does: nothing
-    that the bus still had to do is done, and the store has what it had. The next bus over that store goes on from there.
+    that the bus still had to do is done, and the store has what it had. The next bus over it goes on from there.
     """
     beneath = store if store is not None else MemoryMessageStore()
+    faulty = FaultyStore(beneath, faults) if faults else None
     bus = TestBus(
-        FaultyStore(beneath, faults) if faults else beneath,
+        faulty or beneath,
         settings,
         clock=clock or (faults.clock if faults else SystemClock()),
         observers=observers,
@@ -47,7 +48,8 @@ async def open_test_bus(
         if not bus.is_dead:
             await bus.finish()
     finally:
-        if bus.is_dead:
+        if faulty and bus.is_dead:
+            await faulty.landed()
             mine = asyncio.all_tasks() - others
             for task in mine:
                 task.cancel()

@@ -129,6 +129,11 @@ class FaultyStore:
     def __init__(self, store: DeliveryStore, faults: Faults) -> None:
         self._store = store
         self._faults = faults
+        self._under_way: set[asyncio.Future[Any]] = set()
+
+    async def landed(self) -> None:
+        """Wait until what was on its way to the disk is there: with a process its threads die, and here they do not."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def append(self, messages: Sequence[Message]) -> list[Message]:
         return await self._around(lambda: self._store.append(messages))
@@ -179,7 +184,10 @@ class FaultyStore:
                 await faults.never()
         if faults.dead.is_set():  # while it waited
             await faults.never()
-        result = await work()
+        working = asyncio.ensure_future(work())
+        self._under_way.add(working)
+        working.add_done_callback(self._under_way.discard)
+        result = await asyncio.shield(working)
         if fault is StoreFault.CRASH_AFTER:
             faults.crash()
         if faults.dead.is_set():

@@ -324,3 +324,87 @@ def test_with_faults_at_random_all_the_same(kind, seed):
             assert len(world.accepted) > 20
 
     asyncio.run(live())
+
+
+class Helper:
+    """A handler that keeps what it is given, and waits with it where it is told to."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.given = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def __call__(self, message):
+        self.given.append(message.text)
+        await self.go_on.wait()
+        return an_answer(message)
+
+
+async def until(happened):
+    async with asyncio.timeout(DEADLINE):
+        while not happened():
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def state(store, message):
+    return store.find(message.id).state
+
+
+@pytest.mark.parametrize("fault", [StoreFault.FULL, StoreFault.LOCKED])
+async def test_an_end_that_cannot_be_stored_is_stored_later_and_keeps_its_conversation_waiting(clock, fault):
+    store, faults, helper = MemoryMessageStore(), Faults(clock), Helper(clock)
+    async with open_test_bus(store, faults=faults) as bus, bus.serve("helper", helper, concurrency=2):
+        helper.go_on.clear()
+        first, second = [await bus.send(a_request(text, conversation_id="a")) for text in ("first", "second")]
+        await until(lambda: helper.given)
+        faults.store.arm(fault)
+        helper.go_on.set()
+        await until(lambda: fault in faults.store.happened)
+        other = await bus.send(a_request("other", conversation_id="b"))
+        await until(lambda: state(store, other) is MessageState.SETTLED)
+        assert helper.given == ["first", "other"]
+        assert state(store, first) is MessageState.ACCEPTED
+        await clock.advance(5)
+        await until(lambda: state(store, second) is MessageState.SETTLED)
+        assert state(store, first) is MessageState.SETTLED
+        assert helper.given == ["first", "other", "second"]
+
+
+async def test_a_receiver_that_vanishes_in_the_middle_is_given_the_message_when_it_is_back(clock):
+    store, helper = MemoryMessageStore(), Helper(clock)
+    async with open_test_bus(store, clock=clock) as bus:
+        async with bus.serve("helper", helper):
+            helper.go_on.clear()
+            message = await bus.send(a_request("Hello"))
+            await until(lambda: helper.given)
+        with pytest.raises(CaxtonError) as caught:
+            await bus.send(a_request("Anybody?"))
+        assert caught.value.code is Code.AGENT_NOT_FOUND
+        assert state(store, message) is MessageState.ACCEPTED
+        helper.go_on.set()
+        async with bus.serve("helper", helper):
+            await until(lambda: state(store, message) is MessageState.SETTLED)
+    assert helper.given == ["Hello", "Hello"]
+
+
+async def test_a_handler_that_never_returns_keeps_only_its_own_conversation(clock):
+    store, given = MemoryMessageStore(), []
+
+    async def stuck(message):
+        given.append(message.text)
+        if message.text == "stuck":
+            await asyncio.get_running_loop().create_future()
+
+    async with open_test_bus(store, clock=clock) as bus, bus.serve("helper", stuck, concurrency=2):
+        await bus.send(a_request("stuck", conversation_id="a"))
+        behind = await bus.send(a_request("behind", conversation_id="a"))
+        others = [await bus.send(a_request(str(number), conversation_id=f"b{number}")) for number in range(5)]
+        await until(lambda: all(state(store, one) is MessageState.SETTLED for one in others))
+        assert state(store, behind) is MessageState.ACCEPTED
+    assert "behind" not in given

@@ -177,6 +177,20 @@ async def test_who_knows_another_server_is_told_that_something_is_missing(feed, 
         assert kept.event.message.text == "kept"
 
 
+async def test_what_is_forgotten_is_not_told_to_those_who_come_back(feed):
+    with feed.read(ALL) as reader:
+        [opened] = await read(reader, 1)
+        feed.observe(happened(text="1", conversation_id="theirs"))
+        feed.agent(started())
+        feed.observe(happened(text="2", conversation_id="ours"))
+    feed.forget({"theirs"})
+    with feed.read(ALL, after=opened.id) as reader:
+        told = await read(reader, 4)
+    # The oldest one that is kept is not the one after the last that was seen.
+    assert [type(one) for one in told] == [Missed, AgentChanged, Heard, Opened]
+    assert told[2].event.message.text == "2"
+
+
 async def test_while_nobody_reads_nothing_is_kept(feed, clock):
     feed.observe(happened())
     assert not feed._kept

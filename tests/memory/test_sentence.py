@@ -1,5 +1,10 @@
-"""The embedder over sentence-transformers, with a double in the library's place."""
+"""The embedder over sentence-transformers, with a double in the library's place.
 
+Where the library is installed, the last test runs it on a real model. CI has it not: with torch it takes gigabytes.
+"""
+
+import importlib.util
+import math
 import sys
 from types import SimpleNamespace
 
@@ -7,6 +12,7 @@ import numpy as np
 import pytest
 
 from caxton.domain.errors import CaxtonError, Code
+from caxton.memory.onnx import TOKENIZER, OnnxEmbedder, installed
 from caxton.memory.sentence import SentenceTransformersEmbedder
 
 
@@ -57,3 +63,28 @@ async def test_a_missing_library_is_named_with_its_remedy(monkeypatch):
         await embedder.embed(["a"])
     assert "caxton[sentence-transformers]" in raised.value.hint
     await embedder.aclose()
+
+
+def near(one, other):
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("sentence_transformers"), reason="sentence-transformers is optional")
+@pytest.mark.filterwarnings("ignore")
+async def test_the_real_library_means_what_the_built_in_embedder_means(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    ours, embedder = OnnxEmbedder(), SentenceTransformersEmbedder(model=str(installed(*TOKENIZER).parent))
+    texts = [
+        "The cat sleeps on the stove.",
+        "A kitten naps by the fire.",
+        "Rent is due on Friday.",
+        "half \ud83d of one",
+    ]
+    vectors = await embedder.embed(texts)
+    assert embedder.dimension == ours.dimension == 384
+    assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1] * len(texts), abs=1e-5)
+    assert near(vectors[0], vectors[1]) > 0.5 > 0.2 > near(vectors[0], vectors[2])
+    for one, other in zip(vectors, await ours.embed(texts), strict=True):
+        assert near(one, other) > 0.98
+    await embedder.aclose()
+    await ours.aclose()

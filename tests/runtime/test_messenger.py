@@ -300,6 +300,24 @@ class TestAgain:
                 assert reply.text.startswith("drew ")
         assert office.heard == []
 
+    async def test_what_failed_is_tried_again_and_what_then_succeeded_is_not(self, office):
+        came = 0
+
+        def act(message: Message) -> str:
+            nonlocal came
+            came += 1
+            if came < 3:
+                raise CaxtonError(Code.PROVIDER_UNAVAILABLE, "It is away.")
+            return f"drew {message.id}"
+
+        await office.hire("artist", act)
+        await office.busy("r")
+        async with asyncio.timeout(DEADLINE):
+            replies = [await office.messenger.ask(_errand("artist")) for _ in range(5)]
+        failure, success = Performative.FAILURE, Performative.INFORM
+        assert [reply.performative for reply in replies] == [failure, failure, success, success, success]
+        assert len({reply.id for reply in replies}) == came == 3
+
     async def test_another_errand_is_another_message(self, office):
         await office.hire("artist", lambda message: f"drew {message.id}")
         same = _errand("artist")

@@ -23,7 +23,7 @@ class Keeps:
         self.queries = []
         self.kept = []
         self.noted: list[str] = []
-        self.noting: asyncio.Event | None = None
+        self.noting = asyncio.Event()
         self.stalled: asyncio.Event | None = None
 
     async def get(self, space, key):
@@ -51,8 +51,7 @@ class Keeps:
 
     async def used(self, ids) -> None:
         self.noted += ids
-        if self.noting:
-            self.noting.set()
+        self.noting.set()
 
 
 @pytest.fixture
@@ -175,7 +174,6 @@ async def test_a_memory_that_fails_costs_nobody_an_answer_and_is_logged(mindful,
 
 async def test_that_memories_were_of_use_is_noted_beside_the_turn(mindful):
     mindful.memory.found = ["The cat is called Mo."]
-    mindful.memory.noting = asyncio.Event()
 
     async def answers(request):
         await asyncio.wait_for(mindful.memory.noting.wait(), 5)

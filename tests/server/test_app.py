@@ -20,8 +20,11 @@ BODIES = {
 }
 # What some operations cannot do without.
 OWN_BODIES = {
+    "contracts.run": b'{"task": "Draw sales", "capability": "charts"}',
     "conversations.create": b'{"participants": ["my-agent"]}',
     "conversations.send": b'{"text": "Hello"}',
+    "dlq.redirect": b'{"receiver": "my-agent"}',
+    "dlq.replay_all": b"{}",
     "memory.add": b'{"value": "Ada likes tea"}',
     "memory.restore": b'{"records": []}',
     "tools.answer": b'{"granted": true}',

@@ -169,8 +169,8 @@ class Bus(Protocol):
     async def settle(self, request: Message, state: MessageState, reply: Message | None) -> None:
         """The receiver's answer: store it with the request's end, then hand it to whoever waits, or to its receiver.
 
-        Where the store fails that is tried until it works, whoever waits being told meanwhile; CaxtonError `body_invalid`
-        where the reply cannot be stored as it is, and then nothing has ended.
+        Where the store fails that is tried until it works, whoever waits being told meanwhile. CaxtonError
+        `body_invalid` where the reply cannot be stored as it is, and then nothing has ended.
 
         A reply goes to its receiver's mailbox where the performative of the request asks for an answer, nobody was to
         wait for it, and the receiver has a mailbox.

@@ -39,8 +39,8 @@ class Messenger(Protocol):
 
     They continue the trace of the message that the turn answers, and speak in a conversation of their own for each
     conversation and receiver, so that the receiver remembers what it was asked there before. An errand that is repeated
-    because its turn runs again has the same message and the same reply: nobody does the work twice. That does not hold
-    for what is kept in memory only.
+    because its turn runs again has the same message and the same reply: nobody does the work twice, unless it failed.
+    That does not hold for what is kept in memory only.
     """
 
     async def ask(self, errand: Errand) -> Message:

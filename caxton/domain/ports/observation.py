@@ -1,6 +1,6 @@
 """The seams to what watches the bus."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -38,6 +38,10 @@ class Feed(Protocol):
 
         CaxtonError `too_many_readers`.
         """
+        ...
+
+    def forget(self, conversations: Collection[str]) -> None:
+        """Let go of what is kept of these conversations for those who come back."""
         ...
 
     def agent(self, event: LifecycleEvent) -> None:
