@@ -10,6 +10,7 @@ from caxton.domain.delivery import Claimed
 from caxton.domain.errors import CaxtonError
 from caxton.domain.message import Message
 from caxton.domain.ports.bus import Mailbox
+from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.delivery import DeliveryStore
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ REFILL = 0.5
 """The share of its room that a mailbox has free when more is fetched."""
 FETCH = 500
 """Messages fetched at once, at most."""
+PAUSE = 1.0
+"""Seconds until what could not be fetched is fetched again."""
 
 
 class Backlog(msgspec.Struct):
@@ -28,7 +31,7 @@ class Backlog(msgspec.Struct):
     left: int = 1
     awaited: dict[str, Message] = {}
     """Those whose senders wait for the reply."""
-    fetching: asyncio.Task[None] | None = None
+    fetching: bool = False
 
 
 class Backlogs:
@@ -39,12 +42,15 @@ class Backlogs:
         store: DeliveryStore,
         mailbox_of: Callable[[str], Mailbox | None],
         deliver: Callable[[Mailbox, Claimed], None],
+        clock: Clock,
     ) -> None:
         self._store = store
         self._mailbox_of = mailbox_of
         self._deliver = deliver
+        self._clock = clock
         self.behind: dict[str, Backlog] = {}
         """Those who have one."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def count(self, address: str) -> int:
         backlog = self.behind.get(address)
@@ -74,8 +80,6 @@ class Backlogs:
         backlog = self.behind.pop(address, None)
         if backlog is None:
             return ()
-        if backlog.fetching:
-            backlog.fetching.cancel()
         return backlog.awaited.values()
 
     def room(self, address: str) -> None:
@@ -84,21 +88,37 @@ class Backlogs:
         mailbox = self._mailbox_of(address)
         if backlog is None or mailbox is None or backlog.fetching or mailbox.depth > mailbox.limit * REFILL:
             return
-        backlog.fetching = asyncio.create_task(self._fetching(address, backlog), name=f"backlog of {address}")
+        task = asyncio.create_task(self._fetch_later(address), name=f"backlog of {address}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def fetch(self, address: str) -> None:
         """Fill the mailbox with what waits, as far as there is room."""
-        if (backlog := self.behind.get(address)) and not backlog.fetching:
-            await self._fetch(address, backlog)
-
-    async def _fetching(self, address: str, backlog: Backlog) -> None:
+        backlog = self.behind.get(address)
+        if backlog is None or backlog.fetching:
+            return
+        backlog.fetching = True
         try:
             await self._fetch(address, backlog)
-        except CaxtonError as error:
-            # Looked for again with the next message that is dealt with, or that comes.
-            log.error("what waits for %s could not be fetched: %s", address, error)
         finally:
-            backlog.fetching = None
+            backlog.fetching = False
+
+    async def finish(self) -> None:
+        """Let nothing more be fetched."""
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch_later(self, address: str) -> None:
+        while True:
+            try:
+                await self.fetch(address)
+            except CaxtonError as error:
+                log.error("what waits for %s could not be fetched: %s", address, error)
+            else:
+                return
+            await self._clock.sleep(PAUSE)
 
     async def _fetch(self, address: str, backlog: Backlog) -> None:
         while self.behind.get(address) is backlog and (mailbox := self._mailbox_of(address)):
@@ -108,6 +128,8 @@ class Backlogs:
             limit = min(room, FETCH)
             left = backlog.left
             claimed = await self._store.claim(address, after=backlog.after, limit=limit)
+            if self.behind.get(address) is not backlog:
+                return  # its receiver has gone, or begins anew
             for one in claimed:
                 backlog.after = one.seq
                 backlog.awaited.pop(one.message.id, None)

@@ -10,6 +10,7 @@ from caxton.domain.delivery import BusEventKind, Claimed, Failure
 from caxton.domain.errors import CaxtonError, Code
 from caxton.domain.message import Message, MessageState
 from caxton.domain.ports.bus import Mailbox
+from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.delivery import DeliveryStore
 
 log = logging.getLogger(__name__)
@@ -18,12 +19,14 @@ log = logging.getLogger(__name__)
 class Delivering:
     """From the store, or past it, into the hands of whoever deals with a message."""
 
-    def __init__(self, store: DeliveryStore, directory: Directory, replies: Replies, watch: Watch) -> None:
+    def __init__(
+        self, store: DeliveryStore, directory: Directory, replies: Replies, watch: Watch, clock: Clock
+    ) -> None:
         self._store = store
         self._directory = directory
         self._replies = replies
         self._watch = watch
-        self.backlogs = Backlogs(store, directory.find, self._claimed)
+        self.backlogs = Backlogs(store, directory.find, self._claimed, clock)
         self.failures: dict[str, tuple[Failure, ...]] = {}
         """Of the messages in mailboxes that failed before, each attempt that did."""
         self._born: int | None = None
@@ -72,12 +75,16 @@ class Delivering:
             self.unstored(mailbox, reply)
 
     def again(self, message: Message) -> None:
-        """Deliver a message that its sender repeats, where nobody has dealt with it and no mailbox has it in hand."""
+        """See to it that a message that its sender repeats is delivered, where nobody has dealt with it."""
         if message.receiver in self.backlogs.behind or not self._is_accepted(message.id):
             return
         mailbox = self._directory.mailbox(message.receiver)
+        if mailbox.holds(message.id):
+            return
         mailbox.admit(message)
-        mailbox.put(message, again=True)
+        # From the store, which knows what was tried before.
+        self.backlogs.begin(message.receiver, 1)
+        self.backlogs.room(message.receiver)
 
     async def waiting(self, address: str) -> int:
         """Deliver what waits in the store for a receiver, as it has room; how many messages."""

@@ -61,6 +61,9 @@ class Inbox:
     def depth(self) -> int:
         return len(self._in_hand)
 
+    def holds(self, message_id: str) -> bool:
+        return message_id in self._in_hand
+
     def admit(self, message: Message) -> None:
         depth = len(self._in_hand)
         if depth + self._promised >= self.limit:

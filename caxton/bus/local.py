@@ -72,7 +72,7 @@ class LocalBus:
         self.directory = Directory(settings.balance)
         self._replies = Replies()
         self._watch = Watch(observers, self._clock)
-        self._delivering = Delivering(store, self.directory, self._replies, self._watch)
+        self._delivering = Delivering(store, self.directory, self._replies, self._watch, self._clock)
         self._ending = Ending(
             store,
             self._delivering,
@@ -170,7 +170,8 @@ class LocalBus:
         return self._watch.find(message_id)
 
     def postpone(self, request: Message, error: CaxtonError) -> None:
-        self._delivering.failures.pop(request.id, None)
+        if self._watch.find(request.id) is None:  # else it is still in hand, and goes on from there
+            self._delivering.failures.pop(request.id, None)
         self._replies.postpone(request.id, error)
 
     def suspend(self, address: str, because: CaxtonError) -> None:
@@ -233,8 +234,9 @@ class LocalBus:
         return self._store.recall(agent, key)
 
     async def finish(self) -> None:
-        """Wait until what was accepted is stored."""
+        """Wait until what was accepted is stored, and let nothing more be fetched."""
         await self._acceptor.finish()
+        await self._backlogs.finish()
 
     async def _asked(self, message: Message, waiting: asyncio.Future[Message]) -> Message:
         accepted = await self.send(message)

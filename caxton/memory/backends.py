@@ -67,6 +67,12 @@ async def in_qdrant(
 
     key = environ.get(settings.backend_key_env or "", "").strip() or None
     url = settings.backend_url or "http://localhost:6333"
+    if not url.startswith(("http://", "https://")):
+        raise CaxtonError(
+            Code.CONFIGURATION_INVALID,
+            f"The memory cannot be in Qdrant at {url!r}.",
+            hint="`backend_url` in `[memory]` is an address like http://localhost:6333 for Qdrant.",
+        )
     client = AsyncQdrantClient(url=url, api_key=key, timeout=10, check_compatibility=False)
     try:
         async with (

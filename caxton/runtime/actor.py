@@ -83,6 +83,9 @@ class Actor:
     def limit(self) -> int:
         return self._inbox.limit
 
+    def holds(self, message_id: str) -> bool:
+        return self._inbox.holds(message_id)
+
     def admit(self, message: Message) -> None:
         if self.state not in (AgentState.RUNNING, AgentState.LOADED) and not self.restarting:
             raise CaxtonError(Code.AGENT_NOT_RUNNING, f"Agent {self.name!r} is {self.state}.")

@@ -216,6 +216,9 @@ class FaultyMailbox:
     def limit(self) -> int:
         return self._mailbox.limit
 
+    def holds(self, message_id: str) -> bool:
+        return self._mailbox.holds(message_id)
+
     def admit(self, message: Message) -> None:
         self._mailbox.admit(message)
 

@@ -96,6 +96,26 @@ class TestOverload:
             await house.bus.send(a_request("after"))
             await house.count(21)
 
+    async def test_what_could_not_be_fetched_is_fetched_when_the_store_works_again(self):
+        house = House(mailbox=1)
+        house.go_on.clear()
+        claim = house.store.claim
+
+        async def locked(receiver, **which):
+            raise CaxtonError(Code.STORAGE_FAILED, "Locked.")
+
+        async with house.bus.serve("helper", house.handle):
+            for number in range(3):
+                await house.bus.send(a_request(str(number)))
+            house.store.claim = locked
+            house.go_on.set()
+            await house.count(1)
+            await house.clock.advance(3)
+            assert len(house.served) == 1
+            house.store.claim = claim
+            await house.clock.advance(1)
+            await house.count(3)
+
     async def test_beyond_its_backlog_a_sender_waits_and_is_refused(self):
         house = House(mailbox=2, backlog=3)
         house.go_on.clear()
@@ -351,7 +371,6 @@ class TestCircles:
         ):
             sent = await house.bus.send(a_request(receiver="capability:charts", sender="ann", path=("ann",)))
         assert (sent.receiver, sent.addressed) == ("bob", "capability:charts")
-
 
     async def test_a_repeat_goes_to_nobody_else(self):
         house = House()

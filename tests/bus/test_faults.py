@@ -91,6 +91,8 @@ class World:
         self.attempts = Counter()
         self.wrong = []
         """Messages that were handed over before one that was accepted earlier in their conversation was dealt with."""
+        self.again = []
+        """Messages that were handed over once more after their end was stored."""
 
     @asynccontextmanager
     async def opened(self):
@@ -111,6 +113,8 @@ class World:
     async def handle(self, message):
         if self.faults.dead.is_set():
             await self.faults.never()
+        if self.store.find(message.id).state is not MessageState.ACCEPTED:
+            self.again.append(message)
         waiting = await self.store.claim(message.receiver, after=0, limit=1000)
         talk = [one.message.id for one in waiting if one.message.conversation_id == message.conversation_id]
         if message.id not in talk[:1] and self.store.find(message.id).state is MessageState.ACCEPTED:
@@ -189,6 +193,7 @@ class World:
 
     def check(self):
         assert not self.wrong, "a message went before an earlier one of its conversation"
+        assert not self.again, "a message was handed over after its end"
         for id, message in self.accepted.items():
             stored = self.store.find(id)
             assert stored is not None, f"{message} was accepted and is lost"
@@ -302,13 +307,13 @@ def test_whatever_goes_wrong_every_accepted_message_is_dealt_with_once_and_in_it
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("seed", range(3))
 def test_with_faults_at_random_all_the_same(kind, seed):
-    """A fifth of all calls goes wrong, and the process dies again and again."""
+    """One call in seven goes wrong, and the process dies again and again."""
 
     async def live():
         async with a_store(kind) as store:
             world = World(store)
             sent = 0
-            world.faults = Faults.from_seed(world.clock, seed, share=0.2)
+            world.faults = Faults.from_seed(world.clock, seed, share=0.15)
             while sent < 60:
                 async with world.opened():
                     while sent < 60 and not world.faults.dead.is_set():
@@ -321,7 +326,7 @@ def test_with_faults_at_random_all_the_same(kind, seed):
             async with world.opened():
                 await world.drain()
             world.check()
-            assert len(world.accepted) > 20
+            assert len(world.accepted) > 10
 
     asyncio.run(live())
 

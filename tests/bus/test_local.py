@@ -32,6 +32,9 @@ class Box:
     def depth(self):
         return self.limit if self.refusal else len(self.got)
 
+    def holds(self, message_id):
+        return any(message.id == message_id for message in (*self.got, *self.again))
+
     def admit(self, message):
         if self.refusal:
             raise self.refusal
@@ -293,9 +296,9 @@ class TestIdempotencyKey:
         asking = await asked(bus, box, first)
         repeat = asyncio.create_task(bus.ask(a_request(idempotency_key="k")))
         async with asyncio.timeout(DEADLINE):
-            while not box.again:
+            while not bus.followed(first.id):
                 await asyncio.sleep(0)
-        assert (box.got, box.again) == ([first], [first])  # a mailbox does not take twice what it has in hand
+        assert (box.got, box.again) == ([first], [])
         answer = an_answer(first)
         await bus.settle(first, MessageState.SETTLED, answer)
         assert await asyncio.gather(asking, repeat) == [answer, answer]
@@ -334,6 +337,7 @@ class TestIdempotencyKey:
 
     async def test_a_repeat_to_an_agent_that_stopped_before_it_answered_is_refused(self, bus, box):
         await bus.send(a_request(idempotency_key="k"))
+        box.got.clear()
         box.refusal = CaxtonError(Code.AGENT_NOT_RUNNING, "on purpose")
         assert (await told(bus.send(a_request(idempotency_key="k")))).code is Code.AGENT_NOT_RUNNING
 

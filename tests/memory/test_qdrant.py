@@ -114,6 +114,14 @@ async def test_a_server_that_is_not_there_is_told_and_writes_are_queued(database
         assert "secret" not in f"{raised.value} {raised.value.why}"
 
 
+async def test_an_address_of_another_backend_is_refused(database, parts):
+    settings = MemorySettings(backend="qdrant", backend_url="neo4j://localhost:7687")
+    with pytest.raises(CaxtonError, match="neo4j://") as raised:
+        async with open_memory(settings, database, WordEmbedder(), {}, **parts):
+            pass
+    assert raised.value.code is Code.CONFIGURATION_INVALID
+
+
 async def test_a_missing_package_is_named_with_its_remedy(database, parts, monkeypatch):
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     with pytest.raises(CaxtonError) as raised:

@@ -30,6 +30,10 @@ class Mailbox(Protocol):
         """How many it takes in hand at most."""
         ...
 
+    def holds(self, message_id: str) -> bool:
+        """Whether it has that message in hand."""
+        ...
+
     def admit(self, message: Message) -> None:
         """Raise CaxtonError (`mailbox_full`, `agent_not_running`) where this message is not taken now."""
         ...
