@@ -145,11 +145,11 @@ class Inbox:
                 try:
                     at = await self._work(message, again)
                 except BaseException:
-                    self._lanes.again(lane, begun=again)
-                    raise
-                finally:
                     self.busy -= 1
+                    self._lanes.again(lane, begun=again)
                     self._on_end(message)
+                    raise
+                self.busy -= 1
                 if at is None:
                     del self._in_hand[message.id]
                     self._lanes.done(lane)
@@ -157,6 +157,7 @@ class Inbox:
                         self._make_room(1)
                 else:
                     self._hold(lane, at)
+                self._on_end(message)
                 begun += 1
                 if begun % BREATH == 0:
                     await asyncio.sleep(0)
