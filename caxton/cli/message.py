@@ -111,7 +111,7 @@ def reply(session: Session, id: str, timeout: str) -> None:
 @click.option("--before", help="Only messages older than the one with this id.")
 @pass_session
 def list_(session: Session, /, agent: str | None, since: str | None, **query: Any) -> None:
-    """List messages, newest first: those to AGENT and its replies, or everybody's."""
+    """List an agent's messages, or all, newest first."""
     from caxton.cli.posting import seconds
     from caxton.service.api.posting import SEARCH
 
@@ -178,7 +178,10 @@ def show(session: Session, id: str) -> None:
 @click.option("--limit", default=1000, show_default=True, help="Messages to show at most.")
 @pass_session
 def trace(session: Session, id: str, limit: int) -> None:
-    """Show all that the first message led to that led to this one: a tree with times, models and tools."""
+    """Show all that a message belongs to, as a tree.
+
+    From the first message on, with times, models and tools.
+    """
     from caxton.service.api.traces import TREE
 
     answer = session.client().call(TREE, path={"id": id}, query={"limit": limit})
@@ -195,7 +198,7 @@ def trace(session: Session, id: str, limit: int) -> None:
 @click.argument("id")
 @pass_session
 def turn(session: Session, id: str) -> None:
-    """Show what the model was sent for a message, and how long all took (recent ones only)."""
+    """Show what the model was sent for a message, and the times."""
     answer = session.client().call(messages.TRACE, path={"id": id})
 
     def people() -> None:

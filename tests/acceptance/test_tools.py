@@ -94,7 +94,7 @@ def test_tools_are_listed_shown_tried_and_explained_by_hand(house):
     assert house("tool", "explain", "worker", "files.read_file").startswith("allow: ")
     assert house("tool", "explain", "worker", "files.delete").startswith("deny: ")
     servers = {one["name"]: one for one in house.json("tool", "servers")["servers"]}
-    assert servers.keys() == {"files", "http", "calculator", "reference", "far", "memory"}
+    assert servers.keys() == {"files", "http", "calculator", "reference", "far", "memory", "messaging"}
     assert (servers["calculator"]["kind"], servers["calculator"]["status"]) == ("standard", "ok")
     before = tool_process(house, "caxton.tools.servers.files").pid
     house("tool", "restart", "files")

