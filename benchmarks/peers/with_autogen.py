@@ -54,8 +54,7 @@ def content(number: int) -> dict[str, Any]:
 
 async def one_way(count: int) -> float:
     runtime = SingleThreadedAgentRuntime()
-    receiver = Receiver  # one instance, made at the first message
-    await Receiver.register(runtime, "receiver", receiver)
+    await Receiver.register(runtime, "receiver", Receiver)
     await runtime.add_subscription(TypeSubscription("default", "receiver"))
     runtime.start()
     began = time.perf_counter()

@@ -275,7 +275,8 @@ def test_nothing_heavy_is_imported_to_start():
     heavy = {"cryptography", "httpx", "httpx2", "jsonschema", "litellm", "mcp", "ollama", "onnxruntime", "openai"}
     heavy |= {"prompt_toolkit", "rich", "tokenizers", "tree_sitter", "wasmtime", "xllamacpp"}
     # Redis is there for the tests alone; whoever else finds it imports it.
-    program = "import sys; sys.modules['redis'] = None; import caxton.server.run; print(*{name.partition('.')[0] for name in sys.modules})"
+    program = "import sys; sys.modules['redis'] = None; import caxton.server.run; "
+    program += "print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert set(done.stdout.split()) & heavy == set()
 
