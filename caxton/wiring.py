@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -10,18 +10,18 @@ from pathlib import Path
 import msgspec
 
 from caxton.bus.archive import Archive
-from caxton.bus.contract_net import open_contracts
-from caxton.bus.feed import open_feed
-from caxton.bus.groups import open_groups
+from caxton.bus.contract_net import ContractNet, open_contracts
+from caxton.bus.feed import BusFeed, open_feed
+from caxton.bus.groups import StoredGroups, open_groups
 from caxton.bus.keeping import open_keeping
-from caxton.bus.local import open_bus
+from caxton.bus.local import LocalBus, open_bus
 from caxton.bus.metrics import BusMetrics
 from caxton.bus.stores.sqlite import RESCUED, SqliteMessageStore
 from caxton.bus.stores.sqlite_conversations import SqliteGroupStore
 from caxton.config.location import url_of
 from caxton.config.settings import load_settings
 from caxton.config.source import read_source
-from caxton.domain.agent import AgentDefinition, MemoryScope
+from caxton.domain.agent import MemoryScope
 from caxton.domain.clock import SystemClock
 from caxton.domain.diagnostics import Diagnostic
 from caxton.domain.errors import CaxtonError, ConfigurationError
@@ -31,7 +31,9 @@ from caxton.domain.lifecycle import AgentState
 from caxton.domain.memory import MemorySpace
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.database import Database, Session
-from caxton.domain.ports.messenger import Contact
+from caxton.domain.ports.delivery import DeliveryStore
+from caxton.domain.ports.memory import Memory
+from caxton.domain.ports.providers import Providers
 from caxton.domain.settings import ServerSettings
 from caxton.domain.tool import ToolCall
 from caxton.domain.tool_settings import McpServerSettings, ToolSettings
@@ -43,13 +45,14 @@ from caxton.providers.prices import KnownPrices
 from caxton.providers.registry import open_providers
 from caxton.runtime.acts import Acts
 from caxton.runtime.company import Company
-from caxton.runtime.ledger import open_ledger
+from caxton.runtime.ledger import Ledger, open_ledger
 from caxton.runtime.messenger import BusMessenger
 from caxton.runtime.models import LanguageModels
 from caxton.runtime.recall import space_of
+from caxton.runtime.roster import Roster
 from caxton.runtime.sampling import ModelSampler
 from caxton.runtime.subscriptions import Subscriptions
-from caxton.runtime.summaries import open_summaries
+from caxton.runtime.summaries import Summaries, open_summaries
 from caxton.runtime.supervisor import Supervisor, open_supervisor
 from caxton.runtime.traces import Traces
 from caxton.runtime.turn import TurnLoop
@@ -78,7 +81,7 @@ from caxton.storage.fingerprints import open_fingerprints
 from caxton.storage.rescue import rescue
 from caxton.storage.usage import SqliteUsageStore
 from caxton.telemetry.logs import configure_logging
-from caxton.tools.catalogue import open_tools
+from caxton.tools.catalogue import Catalogue, open_tools
 from caxton.tools.deployments import Deployments
 from caxton.tools.kinds import host_kind
 from caxton.tools.mcp_json import read_mcp_json
@@ -172,34 +175,16 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         )
         fingerprints = await stack.enter_async_context(open_fingerprints(database))
 
-        def definition_of(agent: str) -> AgentDefinition | None:
-            actor = supervisor.find(agent)
-            return actor.loaded.definition if actor else None
-
-        def contacts() -> list[Contact]:
-            running = [actor.loaded.definition for actor in supervisor.all() if actor.state is AgentState.RUNNING]
-            return [Contact(name=one.name, description=one.description, capabilities=one.offers) for one in running]
-
-        def time_for_a_turn(agent: str) -> float:
-            return (definition_of(agent) or AgentDefinition(name=agent, system_prompt="")).resources.max_execution_time
-
+        roster = Roster()
         messenger = BusMessenger(
             bus=bus,
-            contacts=contacts,
+            contacts=roster.contacts,
             able=bus.directory.providers,
-            patience=time_for_a_turn,
+            patience=roster.patience,
             clock=clock,
             new_id=new_id,
         )
-
-        def remembers_in(call: ToolCall) -> MemorySpace | None:
-            definition = definition_of(call.agent or "")
-            if definition is None or definition.memory.scope is not MemoryScope.SESSION:
-                return space_of(definition, "") if definition else own_memory(call)
-            served = store.find(call.request or "")
-            return space_of(definition, served.message.conversation_id) if served else None
-
-        own = {MEMORY: memory_kind(memory, remembers_in), MESSAGING: messaging_kind(messenger)}
+        own = {MEMORY: memory_kind(memory, _home_of(roster, store)), MESSAGING: messaging_kind(messenger)}
         tools = await stack.enter_async_context(
             open_tools(
                 _tool_settings(settings, deployments),
@@ -207,7 +192,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                 new_id=new_id,
                 environ=os.environ,
                 kind_of=lambda kind: own.get(kind) or host_kind(kind),
-                sampler=ModelSampler(models=models, providers=providers, definition_of=definition_of),
+                sampler=ModelSampler(models=models, providers=providers, definition_of=roster.definition),
                 fingerprints=fingerprints,
             )
         )
@@ -222,7 +207,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
             summaries=summaries,
             memory=memory,
             tools=tools,
-            company=Company(groups, lambda agent: one.description if (one := definition_of(agent)) else ""),
+            company=Company(groups, roster.description),
         )
         subscriptions = Subscriptions(bus=bus, clock=clock, new_id=new_id)
         supervisor = await stack.enter_async_context(
@@ -239,6 +224,7 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
                 watch=feed.agent,
             )
         )
+        roster.supervisor = supervisor
         agreed = SqliteContractStore(database)
         # Closed before the agents are stopped: what is open then is left as it is, and carried on by the next server.
         contracts = await stack.enter_async_context(
@@ -264,97 +250,173 @@ async def open_caxton(settings: ServerSettings, *, clock: Clock | None = None) -
         await definitions.load_all()
         await contracts.resume()
         archive = Archive(settings.data_dir / "archive")
-
-        def awake() -> set[str]:
-            stopped = {actor.name for actor in supervisor.all() if actor.state is not AgentState.RUNNING}
-            return {*bus.directory.addresses()} - stopped
-
         await stack.enter_async_context(
             open_keeping(
                 store=store,
                 settings=settings.bus,
                 archive=archive,
                 clock=clock,
-                running=awake,
+                running=lambda: {*bus.directory.addresses()} - roster.at_rest(),
                 observers=(metrics, feed),
             )
         )
-        yield Caxton(
+        parts = _Parts(
             settings=settings,
-            services={
-                "agents": AgentService(
-                    definitions=definitions,
-                    supervisor=supervisor,
-                    agents=agents,
-                    messages=store,
-                    providers=providers,
-                    memory=memory,
-                ),
-                "bus": BusService(metrics=metrics, store=store),
-                "events": EventService(feed=feed),
-                "traces": TraceService(store=store, traces=traces),
-                "capabilities": CapabilityService(offers=bus.directory, supervisor=supervisor),
-                "memory": MemoryService(memory=memory, clock=clock),
-                "messages": MessageService(
-                    bus=bus,
-                    store=store,
-                    supervisor=supervisor,
-                    traces=traces,
-                    clock=clock,
-                    new_id=new_id,
-                    largest=settings.max_body_bytes,
-                ),
-                "contracts": ContractService(
-                    contracts=contracts,
-                    store=agreed,
-                    supervisor=supervisor,
-                    groups=keeper,
-                    clock=clock,
-                    new_id=new_id,
-                ),
-                "conversations": ConversationService(
-                    store=store,
-                    groups=groups,
-                    bus=bus,
-                    clock=clock,
-                    new_id=new_id,
-                    expect_agent=supervisor.get,
-                    eraser=Eraser(store, memory, groups),
-                ),
-                "dlq": DeadLetterService(store=store, bus=bus, receivers=bus.directory.addresses(), clock=clock),
-                "people": PeopleService(
-                    store=store,
-                    memory=memory,
-                    usage=usage,
-                    ledger=ledger,
-                    summaries=summaries,
-                    traces=traces,
-                    database=database,
-                    groups=groups,
-                    contracts=agreed,
-                    archive=archive,
-                    feed=feed,
-                ),
-                "providers": ProviderService(
-                    settings=settings, providers=providers, models=models, ledger=ledger, usage=usage, clock=clock
-                ),
-                "templates": TemplateService(),
-                "tools": ToolService(catalogue=tools, deployments=deployments, new_id=new_id),
-                "server": ServerService(
-                    settings=settings,
-                    version=version("caxton"),
-                    supervisor=supervisor,
-                    providers=providers,
-                    clock=clock,
-                    checks=(
-                        lambda: _database_health(database),
-                        lambda: _agents_health(supervisor),
-                        Requirements(supervisor).health,
-                        memory.health,
-                    ),
-                ),
-            },
+            clock=clock,
+            new_id=new_id,
+            database=database,
+            store=store,
+            agents=agents,
+            bus=bus,
+            metrics=metrics,
+            feed=feed,
+            groups=groups,
+            keeper=keeper,
+            providers=providers,
+            traces=traces,
+            usage=usage,
+            ledger=ledger,
+            models=models,
+            summaries=summaries,
+            memory=memory,
+            deployments=deployments,
+            tools=tools,
+            supervisor=supervisor,
+            agreed=agreed,
+            contracts=contracts,
+            definitions=definitions,
+            archive=archive,
         )
+        yield Caxton(settings=settings, services=_services(parts))
+
+
+class _Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the services are made of."""
+
+    settings: ServerSettings
+    clock: Clock
+    new_id: IdSource
+    database: Database
+    store: SqliteMessageStore
+    agents: SqliteAgentStore
+    bus: LocalBus
+    metrics: BusMetrics
+    feed: BusFeed
+    groups: SqliteGroupStore
+    keeper: StoredGroups
+    providers: Providers
+    traces: Traces
+    usage: SqliteUsageStore
+    ledger: Ledger
+    models: LanguageModels
+    summaries: Summaries
+    memory: Memory
+    deployments: Deployments
+    tools: Catalogue
+    supervisor: Supervisor
+    agreed: SqliteContractStore
+    contracts: ContractNet
+    definitions: Definitions
+    archive: Archive
+
+
+def _services(parts: _Parts) -> Mapping[str, object]:
+    """For each noun of the operation table the object that carries it out."""
+    return {
+        "agents": AgentService(
+            definitions=parts.definitions,
+            supervisor=parts.supervisor,
+            agents=parts.agents,
+            messages=parts.store,
+            providers=parts.providers,
+            memory=parts.memory,
+        ),
+        "bus": BusService(metrics=parts.metrics, store=parts.store),
+        "events": EventService(feed=parts.feed),
+        "traces": TraceService(store=parts.store, traces=parts.traces),
+        "capabilities": CapabilityService(offers=parts.bus.directory, supervisor=parts.supervisor),
+        "memory": MemoryService(memory=parts.memory, clock=parts.clock),
+        "messages": MessageService(
+            bus=parts.bus,
+            store=parts.store,
+            supervisor=parts.supervisor,
+            traces=parts.traces,
+            clock=parts.clock,
+            new_id=parts.new_id,
+            largest=parts.settings.max_body_bytes,
+        ),
+        "contracts": ContractService(
+            contracts=parts.contracts,
+            store=parts.agreed,
+            supervisor=parts.supervisor,
+            groups=parts.keeper,
+            clock=parts.clock,
+            new_id=parts.new_id,
+        ),
+        "conversations": ConversationService(
+            store=parts.store,
+            groups=parts.groups,
+            bus=parts.bus,
+            clock=parts.clock,
+            new_id=parts.new_id,
+            expect_agent=parts.supervisor.get,
+            eraser=Eraser(parts.store, parts.memory, parts.groups),
+        ),
+        "dlq": DeadLetterService(
+            store=parts.store, bus=parts.bus, receivers=parts.bus.directory.addresses(), clock=parts.clock
+        ),
+        "people": PeopleService(
+            store=parts.store,
+            memory=parts.memory,
+            usage=parts.usage,
+            ledger=parts.ledger,
+            summaries=parts.summaries,
+            traces=parts.traces,
+            database=parts.database,
+            groups=parts.groups,
+            contracts=parts.agreed,
+            archive=parts.archive,
+            feed=parts.feed,
+        ),
+        "providers": ProviderService(
+            settings=parts.settings,
+            providers=parts.providers,
+            models=parts.models,
+            ledger=parts.ledger,
+            usage=parts.usage,
+            clock=parts.clock,
+        ),
+        "templates": TemplateService(),
+        "tools": ToolService(catalogue=parts.tools, deployments=parts.deployments, new_id=parts.new_id),
+        "server": ServerService(
+            settings=parts.settings,
+            version=version("caxton"),
+            supervisor=parts.supervisor,
+            providers=parts.providers,
+            clock=parts.clock,
+            checks=(
+                lambda: _database_health(parts.database),
+                lambda: _agents_health(parts.supervisor),
+                Requirements(parts.supervisor).health,
+                parts.memory.health,
+            ),
+        ),
+    }
+
+
+def _home_of(roster: Roster, store: DeliveryStore) -> Callable[[ToolCall], MemorySpace | None]:
+    """Where the memory's tools find what an agent remembers: in the space that its own definition names."""
+
+    def home(call: ToolCall) -> MemorySpace | None:
+        definition = roster.definition(call.agent or "")
+        if definition is None:
+            return own_memory(call)
+        if definition.memory.scope is not MemoryScope.SESSION:
+            return space_of(definition, "")
+        served = store.find(call.request or "")
+        return space_of(definition, served.message.conversation_id) if served else None
+
+    return home
 
 
 def _tool_settings(settings: ServerSettings, deployments: Deployments) -> ToolSettings:

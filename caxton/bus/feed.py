@@ -1,8 +1,8 @@
 """The live feed of what happens on the bus and to agents.
 
-Everything is numbered as it happens, and that is all there is to do while nobody reads. From the first reader on the
-newest events are kept for whoever reads them later, until some time after the last one left. Whoever reads slower than
-things happen loses the oldest of what is kept for him, and is told how many.
+While nobody reads it is asleep. From the first reader on events are numbered, and the newest are kept for whoever reads
+them later, until some time after the last one left. Whoever reads slower than things happen loses the oldest of what is
+kept for him, and is told how many.
 """
 
 import asyncio
@@ -74,23 +74,24 @@ class Reader:
 
 
 class BusFeed:
-    """Implements `ports.observation.Feed` and `ports.bus.BusObserver`, within one event loop."""
+    """Implements `ports.observation.Feed` and `ports.bus.BusListener`, within one event loop."""
 
     def __init__(self, clock: Clock) -> None:
+        self.awake = False
+        """Whether events are numbered and kept."""
         self._clock = clock
-        self._life = f"{int(clock.now() * 1000):x}"
-        """Which server's events these are: their numbers begin anew with each."""
+        self._life = ""
+        """When it woke up: the numbers of its events begin anew each time."""
         self._number = 0
         self._readers: list[Reader] = []
         self._kept: deque[tuple[int, Heard | AgentChanged]] = deque(maxlen=KEPT)
-        self._keeping = False
         self._left_at = 0.0
         self._closed = False
 
     def observe(self, event: BusEvent) -> None:
-        self._number += 1
-        if not self._keeping or not self._still_keeps(event.at):
+        if not self._is_awake(event.at):
             return
+        self._number += 1
         told, is_cut = cut_event(event, LONGEST)
         heard = Heard(self._id(), told, is_cut)
         self._kept.append((self._number, heard))
@@ -99,9 +100,9 @@ class BusFeed:
                 reader.tell(heard)
 
     def agent(self, event: LifecycleEvent) -> None:
-        self._number += 1
-        if not self._keeping or not self._still_keeps(event.at):
+        if not self._is_awake(event.at):
             return
+        self._number += 1
         changed = AgentChanged(self._id(), event)
         self._kept.append((self._number, changed))
         for reader in self._readers:
@@ -113,14 +114,14 @@ class BusFeed:
         if len(self._readers) >= READERS:
             raise CaxtonError(Code.TOO_MANY_READERS, f"{len(self._readers)} already follow what happens.")
         reader = Reader(wanted, self._id)
-        self._still_keeps(self._clock.now())
+        if not self._is_awake(now := self._clock.now()):
+            self.awake, self._life, self._number = True, f"{int(now * 1000):x}", 0
         if after is not None:
             self._catch_up(reader, after)
         reader.tell(Opened(self._id()))
         if self._closed:
             reader.end()
         self._readers.append(reader)
-        self._keeping = True
         try:
             yield reader
         finally:
@@ -141,12 +142,12 @@ class BusFeed:
     def _id(self) -> str:
         return f"{self._life}-{self._number}"
 
-    def _still_keeps(self, now: float) -> bool:
+    def _is_awake(self, now: float) -> bool:
         """Whether events are kept; no longer where nobody has read for some time."""
-        if self._keeping and not self._readers and now - self._left_at > LINGER:
-            self._keeping = False
+        if self.awake and not self._readers and now - self._left_at > LINGER:
+            self.awake = False
             self._kept.clear()
-        return self._keeping
+        return self.awake
 
     def _catch_up(self, reader: Reader, after: str) -> None:
         """Tell a reader what happened after an event, and what of that nobody knows any more."""

@@ -54,7 +54,7 @@ class Counters:
 
 
 class BusMetrics:
-    """Implements `ports.bus.BusObserver`, and `ports.observation.Metrics` for those who ask."""
+    """Implements `ports.bus.BusCounter`, and `ports.observation.Metrics` for those who ask."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -69,22 +69,23 @@ class BusMetrics:
         self._find, self._addresses = mailboxes.find, mailboxes.addresses
 
     def observe(self, event: BusEvent) -> None:
-        address = event.message.receiver
-        counters = self._counters.get(address) or self._of(event)
-        kind = event.kind
+        self.count(event.kind, event.message.receiver, event.at, event.waited, event.duration)
+
+    def count(self, kind: BusEventKind, receiver: str, at: float, waited: float | None, duration: float | None) -> None:
+        counters = self._counters.get(receiver) or self._new(kind, receiver)
         if kind is ACCEPTED:
             counters.accepted += 1
-            counters.arrivals.record(event.at)
-            if (mailbox := self._find(address)) and (depth := mailbox.depth) > counters.peak:
+            counters.arrivals.record(at)
+            if (mailbox := self._find(receiver)) and (depth := mailbox.depth) > counters.peak:
                 counters.peak = depth
             return
         if kind is STARTED:
             counters.started += 1
-            if event.waited is not None:
-                counters.waiting.record(event.waited)
+            if waited is not None:
+                counters.waiting.record(waited)
             return
-        if event.duration is not None:
-            counters.handling.record(event.duration)
+        if duration is not None:
+            counters.handling.record(duration)
         if kind is SETTLED:
             counters.settled += 1
         elif kind is FAILED:
@@ -97,7 +98,7 @@ class BusMetrics:
         else:
             counters.refused += 1
             return
-        counters.ends.record(event.at)
+        counters.ends.record(at)
 
     def statistics(self, waiting: Mapping[str, int], *, receiver: str | None = None) -> Statistics:
         """The figures of now; of one receiver alone where it is named. `waiting` is who has how many in the store."""
@@ -113,11 +114,11 @@ class BusMetrics:
             receivers={name: _flow((one,), now, queues[name]) for name, one in counted.items()},
         )
 
-    def _of(self, event: BusEvent) -> Counters:
+    def _new(self, kind: BusEventKind, receiver: str) -> Counters:
         """The counters of a receiver that has none yet. A name that nobody has is not worth keeping."""
-        if event.kind is REFUSED or len(self._counters) >= MOST:
+        if kind is REFUSED or len(self._counters) >= MOST:
             return self._others
-        return self._counters.setdefault(event.message.receiver, Counters())
+        return self._counters.setdefault(receiver, Counters())
 
     def _queue(self, name: str, counters: Counters, waiting: int) -> Queue:
         mailbox = self._find(name)

@@ -41,7 +41,7 @@ events = st.lists(
 
 
 def happen(metrics, kind, to="ada", at=1_800_000_000.0, waited=None, duration=None):
-    metrics.observe(BusEvent(kind=kind, at=at, message=a_request(agent=to), waited=waited, duration=duration))
+    metrics.count(kind, to, at, waited, duration)
 
 
 @given(events)
@@ -68,6 +68,13 @@ def test_everything_is_counted_once_for_its_receiver_and_once_in_all(story):
         assert told.total.waiting.mean == pytest.approx(sum(waited) / len(waited))
         assert told.total.waiting.longest == waited[-1]
     assert (told.total.ends.m60 > 0) == any(kind in ENDS for kind, *_ in story[-30:]) or now - start > 3000
+
+
+def test_an_event_counts_as_well():
+    metrics, message = BusMetrics(FakeClock()), a_request(agent="ada")
+    metrics.observe(BusEvent(kind=BusEventKind.SETTLED, at=1_800_000_000.0, message=message, duration=2.0))
+    flow = metrics.statistics({}).receivers["ada"]
+    assert (flow.settled, flow.handling.longest) == (1, 2.0)
 
 
 def test_rates_fall_with_time():

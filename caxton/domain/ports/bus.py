@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from caxton.domain.capability import Capability
-from caxton.domain.delivery import BusEvent, Failure
+from caxton.domain.delivery import BusEvent, BusEventKind, Failure
 from caxton.domain.errors import CaxtonError
 from caxton.domain.message import Message, MessageState
 from caxton.domain.turn import TurnEvent
@@ -92,6 +92,22 @@ class BusObserver(Protocol):
     """Whoever watches the bus. Called on its hot path: it has to be quick, and must not raise."""
 
     def observe(self, event: BusEvent) -> None: ...
+
+
+@runtime_checkable
+class BusCounter(BusObserver, Protocol):
+    """One that is content with numbers: `count` is called for it in the place of `observe`, and no event is made."""
+
+    def count(self, kind: BusEventKind, receiver: str, at: float, waited: float | None, duration: float | None) -> None:
+        """As in the event of that kind."""
+        ...
+
+
+@runtime_checkable
+class BusListener(BusObserver, Protocol):
+    """One that is not always there: it is told only while it is awake."""
+
+    awake: bool
 
 
 class Groups(Protocol):
