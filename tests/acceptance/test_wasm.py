@@ -29,4 +29,4 @@ def test_what_is_no_module_is_refused_and_nothing_is_left_of_it(scripted):
     wrong = scripted.directory / "wrong.wasm"
     wrong.write_bytes(b"no module at all")
     assert "cannot be used" in scripted("tool", "deploy", "text", str(wrong), fails=1)
-    assert [server["name"] for server in scripted.json("tool", "servers")["servers"]] == ["memory"]
+    assert [server["name"] for server in scripted.json("tool", "servers")["servers"]] == ["memory", "messaging"]
