@@ -82,7 +82,7 @@ class Router:
             case AddressKind.GROUP:
                 if members := self._groups.members(address.name) if self._groups else ():
                     return members
-                detail = f"There is no group conversation {address.name!r}."
+                detail = f"There is no open group conversation {address.name!r}."
                 raise CaxtonError(Code.CONVERSATION_NOT_FOUND, detail)
             case AddressKind.AGENT | AddressKind.CAPABILITY:
                 return [receiver]

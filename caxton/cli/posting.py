@@ -10,6 +10,7 @@ from caxton.cli.session import Session
 from caxton.domain.address import EVERYBODY, AddressKind, read_address
 from caxton.domain.errors import CaxtonError, Code, ErrorReport
 from caxton.domain.message import Message, Performative
+from caxton.domain.protocol import ACTS
 from caxton.service.api.posting import POST, Posted, PostMessage
 
 WAIT = 600.0
@@ -43,7 +44,8 @@ def post(session: Session, receiver: str, text: str | None, given: dict[str, Any
 
     with waiting(session, f"{receiver} is thinking"):
         posted: Posted = client.call(POST, body=body)
-    session.show(posted, lambda: _tell(session, posted, waited=wait))
+    answered = ACTS[Performative(given["performative"] or Performative.REQUEST)].answered
+    session.show(posted, lambda: _tell(session, posted, waited=wait and answered))
     if len(posted.accepted) == 1 and not session.json:
         for reply in posted.replies:
             _raise_failure(reply)
@@ -57,7 +59,7 @@ def show_reply(session: Session, reply: Message) -> None:
 
 
 def _tell(session: Session, posted: Posted, *, waited: bool) -> None:
-    """The replies; of messages that have none yet, where they went."""
+    """The replies; of messages that have none, where they went. `waited` is whether there were to be any."""
     several = len(posted.accepted) > 1
     for reply in posted.replies:
         _say(session, reply, named=several)
@@ -68,7 +70,8 @@ def _tell(session: Session, posted: Posted, *, waited: bool) -> None:
     if not posted.accepted:
         click.echo("Nobody takes messages there now.")
     elif missing and waited:
-        click.echo("No reply yet. Look again: caxton message reply ID", err=True)
+        which = missing[0].id if len(missing) == 1 else "ID"
+        click.echo(f"No reply yet. Look again: caxton message reply {which}", err=True)
 
 
 def _say(session: Session, reply: Message, *, named: bool) -> None:

@@ -128,7 +128,7 @@ CODES: Mapping[Code, CodeInfo] = {
         "The message names the field and what was expected; see /docs.",
     ),
     Code.BODY_MALFORMED: CodeInfo(
-        400, EXIT_USAGE, "The request body is not the JSON it begins as", "The message says where it breaks off."
+        400, EXIT_USAGE, "The request body is not what it begins as", "The message says where it breaks off."
     ),
     Code.BODY_TOO_LARGE: CodeInfo(
         413, EXIT_USAGE, "The request body is too large", "Send less, or raise `max_body_bytes` in `[server]`."
@@ -170,7 +170,9 @@ CODES: Mapping[Code, CodeInfo] = {
     Code.CONVERSATION_EXISTS: CodeInfo(
         409, EXIT_FAILED, "A conversation of that id exists", "Choose another id, or none: then one is made up."
     ),
-    Code.CONVERSATION_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No conversation has that id", "See GET /conversations."),
+    Code.CONVERSATION_NOT_FOUND: CodeInfo(
+        404, EXIT_FAILED, "No conversation has that id", "See `caxton conversation list`."
+    ),
     Code.DEADLINE_PASSED: CodeInfo(
         504,
         EXIT_FAILED,
@@ -226,7 +228,7 @@ CODES: Mapping[Code, CodeInfo] = {
         503, EXIT_FAILED, "The memory's backend cannot be reached", "Check it; what is remembered meanwhile is queued."
     ),
     Code.MEMORY_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No memory has that id", "See `caxton memory list`."),
-    Code.MESSAGE_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No message has that id", "See GET /agents/{name}/messages."),
+    Code.MESSAGE_NOT_FOUND: CodeInfo(404, EXIT_FAILED, "No message has that id", "See `caxton message list`."),
     Code.MESSAGE_NOT_UNDERSTOOD: CodeInfo(
         422,
         EXIT_USAGE,

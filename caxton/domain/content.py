@@ -113,6 +113,8 @@ def shortened(value: object, most: int) -> object:
             return value
         case int() | float() if not _flaw(value):
             return value
+        case int() | float():
+            return "a number out of range"
         case Mapping():
             return f"an object of {len(value)} fields"
         case Sequence():

@@ -58,7 +58,7 @@ class Acts:
             case Handling.NOTE:
                 return None
             case Handling.REJECT:
-                what = f"is {message.performative.value!r}, which no agent acts on"
+                what = f"is {message.performative.value!r}, which no agent acts on."
                 finding = Finding(field="performative", message=what)
                 return not_understood(message, [finding], id=self._new_id(), now=self._clock.now(), by=agent.name)
 

@@ -39,7 +39,11 @@ class CapabilityService:
         everything = self._offers.offers()
         providers = [one for one in everything if one.capability.name.meets(wanted)]
         required = _required(self._supervisor)
-        required_by = _agents(required, [one for one in required if one.meets(wanted) or wanted.meets(one)])
+        asked = [one for one in required if one.meets(wanted) or wanted.meets(one)]
+        if not providers:
+            # Then it is there as what somebody lacks; who has another version does not lack it.
+            asked = [one for one in asked if not any(offer.capability.name.meets(one) for offer in everything)]
+        required_by = _agents(required, asked)
         if not (providers or required_by):
             there_is = [*(offer.capability.name for offer in everything), *required]
             hint = did_you_mean(name, dict.fromkeys(str(known) for one in there_is for known in _names(one)))

@@ -148,7 +148,7 @@ class DeadLetterService:
             raise CaxtonError(
                 Code.AGENT_NOT_FOUND,
                 f"There is no agent {receiver!r}.",
-                hint=did_you_mean(receiver, self._receivers) or "Name one that there is: `caxton dlq redirect`.",
+                hint=did_you_mean(receiver, self._receivers) or "See `caxton agent list`.",
             )
 
 
