@@ -60,8 +60,8 @@ class Ending:
         """As `ports.bus.Bus.fail` has it."""
         if request.addressed is not None:
             self._directory.failed(request.receiver)
-        exhausted = error.code is Code.DELIVERY_EXHAUSTED
-        if not request.is_stored or (request.awaited and not exhausted):
+        told = request.awaited and error.code is not Code.DELIVERY_EXHAUSTED
+        if told or not request.is_stored or error.code is Code.TURN_CANCELLED:
             await self.settle(request, MessageState.FAILED, reply)
             return None
         before = self._delivering.failures.get(request.id, ())

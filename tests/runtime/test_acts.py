@@ -112,6 +112,15 @@ class TestCancel:
         running.model.answer = lambda _: "next"
         assert (await running.bus.ask(a_request("again"))).text == "next"
 
+    async def test_what_was_cancelled_is_no_dead_letter(self, running):
+        held = running.model.answer = Held()
+        request = a_request("long")
+        await running.bus.send(request)
+        await held.begun.wait()
+        await running.bus.ask(a_request("", performative=Performative.CANCEL, in_reply_to=request.id))
+        await until(lambda: running.messages.find(request.id).state is not MessageState.ACCEPTED)
+        assert running.messages.find(request.id).state is MessageState.FAILED
+
     async def test_it_ends_what_has_not_begun(self, running):
         held = running.model.answer = Held()
         first, second = a_request("first"), a_request("second")

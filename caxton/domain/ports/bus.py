@@ -200,9 +200,10 @@ class Bus(Protocol):
     async def fail(self, request: Message, error: CaxtonError, reply: Message | None) -> float | None:
         """An attempt to deal with a message failed: the time at which to begin it again, or None where this is its end.
 
-        One that is awaited ends, and its sender is told by the reply. Any other is tried again where that may help, by
-        the class of the error and the settings; else it becomes a dead letter, with every failure, and the reply goes
-        to its sender as `settle` has it. One that was given up with `delivery_exhausted` is a dead letter in any case.
+        One that is awaited, or that its sender has cancelled, ends, and its sender is told by the reply. Any other is
+        tried again where that may help, by the class of the error and the settings; else it becomes a dead letter, with
+        every failure, and the reply goes to its sender as `settle` has it. One that was given up with
+        `delivery_exhausted` is a dead letter in any case.
         """
         ...
 
