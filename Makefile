@@ -55,7 +55,7 @@ stop: ## Stop the server
 
 test: lint types imports ## Check style, types and import rules, then run all tests (ARGS="-k words" for some)
 	@echo "== tests"
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(TEST_READY) ## Check style and format
 	@echo "== lint"

@@ -56,11 +56,12 @@ class Backlogs:
         backlog = self.behind.get(address)
         return backlog.count if backlog else 0
 
-    def begin(self, address: str, count: int) -> None:
-        """Have everything that waits for a receiver fetched from the beginning, about `count` messages."""
+    def begin(self, address: str) -> Backlog:
+        """Have everything that waits for a receiver fetched from the beginning."""
         before = self.behind.get(address)
         self.drop(address)
-        self.behind[address] = Backlog(0, count, awaited=before.awaited if before else {})
+        backlog = self.behind[address] = Backlog(0, 0, awaited=before.awaited if before else {})
+        return backlog
 
     def leave(self, message: Message, after: int) -> None:
         """Note that a message is left in the store, beyond the sequence number `after`."""

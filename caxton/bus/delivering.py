@@ -83,7 +83,7 @@ class Delivering:
             return
         mailbox.admit(message)
         # From the store, which knows what was tried before.
-        self.backlogs.begin(message.receiver, 1)
+        self.backlogs.begin(message.receiver)
         self.backlogs.room(message.receiver)
 
     async def waiting(self, address: str) -> int:
@@ -91,10 +91,11 @@ class Delivering:
         self._directory.mailbox(address)
         if self._born is None:
             self._born = self._store.last()
+        # Before anything is awaited: what is sent meanwhile comes after what waits.
+        backlog = self.backlogs.begin(address)
         count = await self._store.waiting(address)
-        if count:
-            self.backlogs.begin(address, count)
-            await self.backlogs.fetch(address)
+        backlog.count += count
+        await self.backlogs.fetch(address)
         return count
 
     def _claimed(self, mailbox: Mailbox, claimed: Claimed) -> None:

@@ -40,7 +40,12 @@ class Router:
         return message
 
     def many(self, message: Message) -> list[str]:
-        """Whoever is meant by a group, or by all, and takes the message now; not its sender, nor who had it before."""
+        """Whoever is meant by a group, or by all, and takes the message now; not its sender, nor who had it before.
+
+        CaxtonError `conversation_not_found`, and `delegation_loop` where it has come too far.
+        """
+        if message.hops > self._settings.max_hops:
+            raise _too_far(message, self._settings.max_hops)
         return [
             receiver
             for receiver in self._members(message.receiver)

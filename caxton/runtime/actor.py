@@ -92,7 +92,7 @@ class Actor:
         self._inbox.admit(message)
 
     def put(self, message: Message, *, again: bool = False, not_before: float | None = None) -> None:
-        if message.performative is Performative.CANCEL:
+        if message.performative is Performative.CANCEL and not self.holds(message.id):
             # Behind the turn that it is to end it would come too late.
             self._cancels[message.id] = self._cancel(message)
         self._inbox.put(message, again=again, not_before=not_before)
@@ -155,10 +155,11 @@ class Actor:
             and message.performative is not Performative.CANCEL
             and (message.id == cancel.in_reply_to if cancel.in_reply_to else _together(message, cancel))
         ]
-        self._cancelled.update(ended)
         for message_id in ended:
-            if task := self._performing.get(message_id):
+            # Once: whoever is cancelled twice is not cancelled by a cancel alone.
+            if message_id not in self._cancelled and (task := self._performing.get(message_id)):
                 task.cancel()
+        self._cancelled.update(ended)
         return len(ended)
 
     async def _deal(self, message: Message, again: bool) -> float | None:

@@ -5,6 +5,8 @@ from caxton.domain.lifecycle import AgentState
 from caxton.domain.ports.messenger import Contact
 from caxton.runtime.supervisor import Supervisor
 
+AT_WORK = (AgentState.RUNNING, AgentState.DRAINING)
+
 
 class Roster:
     """Answers for whoever needs to know of an agent without having to do with its life.
@@ -36,6 +38,6 @@ class Roster:
         return [Contact(name=one.name, description=one.description, capabilities=one.offers) for one in running]
 
     def at_rest(self) -> set[str]:
-        """The names of those that do not run."""
+        """The names of those that have nothing in hand: they do not run, nor are about to, nor end what they began."""
         actors = self.supervisor.all() if self.supervisor else ()
-        return {actor.name for actor in actors if actor.state is not AgentState.RUNNING}
+        return {actor.name for actor in actors if actor.state not in AT_WORK and not actor.restarting}

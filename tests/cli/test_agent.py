@@ -92,8 +92,8 @@ def test_history_is_what_was_said_oldest_first(caxton, agent):
 
 def test_reset_erases_what_was_said(caxton, agent):
     caxton("message", "send", agent, "One")
-    caxton("message", "send", agent, "Two", "--conversation", "other")
-    assert caxton.out("agent", "reset", agent, "--conversation", "other", "--yes") == "Erased 2 messages.\n"
+    caxton("message", "send", agent, "Two", "--conversation", f"{agent} aside")
+    assert caxton.out("agent", "reset", agent, "--conversation", f"{agent} aside", "--yes") == "Erased 2 messages.\n"
     assert caxton.json("agent", "reset", agent, "--yes") == {"messages_erased": 2}
     assert caxton.json("agent", "history", agent) == []
 
