@@ -51,6 +51,7 @@ class Backlogs:
         self.behind: dict[str, Backlog] = {}
         """Those who have one."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refilling: set[str] = set()
 
     def count(self, address: str) -> int:
         backlog = self.behind.get(address)
@@ -87,8 +88,9 @@ class Backlogs:
         """A message of this receiver is dealt with: fetch more where that leaves room for it."""
         backlog = self.behind.get(address)
         mailbox = self._mailbox_of(address)
-        if backlog is None or mailbox is None or backlog.fetching or mailbox.depth > mailbox.limit * REFILL:
+        if backlog is None or mailbox is None or address in self._refilling or mailbox.depth > mailbox.limit * REFILL:
             return
+        self._refilling.add(address)
         task = asyncio.create_task(self._fetch_later(address), name=f"backlog of {address}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -112,14 +114,17 @@ class Backlogs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch_later(self, address: str) -> None:
-        while True:
-            try:
-                await self.fetch(address)
-            except CaxtonError as error:
-                log.error("what waits for %s could not be fetched: %s", address, error)
-            else:
-                return
-            await self._clock.sleep(PAUSE)
+        try:
+            while True:
+                try:
+                    await self.fetch(address)
+                except CaxtonError as error:
+                    log.error("what waits for %s could not be fetched: %s", address, error)
+                else:
+                    return
+                await self._clock.sleep(PAUSE)
+        finally:
+            self._refilling.discard(address)
 
     async def _fetch(self, address: str, backlog: Backlog) -> None:
         while self.behind.get(address) is backlog and (mailbox := self._mailbox_of(address)):

@@ -90,7 +90,8 @@ class Ending:
         below = self._store.last() if end.deliver else 0
         await self._commit(end)
         self._delivering.failures.pop(end.message_id, None)
-        if end.deliver and end.reply:
+        # Where the request had ended before, the reply was not stored.
+        if end.deliver and end.reply and self._store.find(end.reply.id):
             self._delivering.stored(end.reply, below)
 
     async def _commit(self, change: Settle | Bury | Retry) -> None:

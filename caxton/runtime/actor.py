@@ -120,6 +120,8 @@ class Actor:
         if self.state is AgentState.RUNNING:
             self._pull(Trigger.DRAIN)
         if self.state is AgentState.DRAINING:
+            # Those left in the store for it come when it starts again, and their senders are told now.
+            self._bus.suspend(self.name, because)
             await self._inbox.drain(timeout)
         left = await self._inbox.close()
         for message in left:
@@ -178,6 +180,7 @@ class Actor:
         finally:
             del self._performing[message.id]
             self._cancelled.discard(message.id)
+            self._cancels.pop(message.id, None)
         return await self._end(message, reply)
 
     async def _end(self, message: Message, reply: Message | None) -> float | None:

@@ -1,5 +1,6 @@
 """Whoever hears of an agent's changes of state (FIPA SC00035H, subscribe interaction protocol)."""
 
+import asyncio
 import logging
 
 import msgspec
@@ -26,21 +27,29 @@ class Subscriptions:
         self._bus = bus
         self._clock = clock
         self._new_id = new_id
+        self._changing = asyncio.Lock()
+        """Held from reading the subscriptions to writing them."""
 
     async def add(self, subscribe: Message) -> None:
         """Have its sender told from now on. A second one in the same conversation takes the place of the first."""
-        others = [one for one in self._of(subscribe.receiver) if not _same(one, subscribe)]
-        if len(others) >= MOST:
-            raise CaxtonError(Code.MAILBOX_FULL, f"{subscribe.receiver!r} has {MOST} subscribers, and takes no more.")
-        await self._keep(subscribe.receiver, [*others, subscribe])
+        async with self._changing:
+            others = [one for one in self._of(subscribe.receiver) if not _same(one, subscribe)]
+            if len(others) >= MOST:
+                detail = f"{subscribe.receiver!r} has {MOST} subscribers, and takes no more."
+                raise CaxtonError(Code.MAILBOX_FULL, detail)
+            await self._keep(subscribe.receiver, [*others, subscribe])
 
     async def end(self, cancel: Message) -> int:
-        """Take out what the sender of a cancel had subscribed to in its conversation; how many that were."""
-        before = self._of(cancel.receiver)
-        after = [one for one in before if not _same(one, cancel)]
-        if len(after) < len(before):
-            await self._keep(cancel.receiver, after)
-        return len(before) - len(after)
+        """Take out what the sender of a cancel had subscribed to in its conversation; how many that were.
+
+        A cancel that names another message leaves subscriptions as they are.
+        """
+        async with self._changing:
+            before = self._of(cancel.receiver)
+            after = [one for one in before if not _same(one, cancel) or cancel.in_reply_to not in (None, one.id)]
+            if len(after) < len(before):
+                await self._keep(cancel.receiver, after)
+            return len(before) - len(after)
 
     async def tell(self, event: LifecycleEvent) -> None:
         """Inform every subscriber of a change. One that cannot be reached is passed over, and told of the next."""
