@@ -348,6 +348,46 @@ class TestManyReceivers:
         assert error.code is Code.CONVERSATION_NOT_FOUND
 
 
+async def test_what_waited_comes_before_what_is_sent_while_its_receiver_starts():
+    house = House()
+    await house.store.append([a_request("old")])
+    waiting, go_on = house.store.waiting, asyncio.Event()
+
+    async def slow(receiver):
+        count = await waiting(receiver)
+        await go_on.wait()
+        return count
+
+    house.store.waiting = slow
+
+    async def serve():
+        async with house.bus.serve("helper", house.handle):
+            await asyncio.Event().wait()
+
+    serving = asyncio.create_task(serve())
+    async with asyncio.timeout(DEADLINE):
+        while "helper" not in house.bus.directory:
+            await asyncio.sleep(0)
+    await house.bus.send(a_request("new"))
+    go_on.set()
+    await house.count(2)
+    assert [message.text for message in house.served] == ["old", "new"]
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+async def test_a_second_end_hands_no_second_reply_over():
+    house = House()
+    async with house.bus.serve("user", house.handle):
+        request = a_request("x")
+        await house.store.append([request])
+        for text in ("one", "two"):
+            await house.bus.settle(request, MessageState.SETTLED, an_answer(request, text))
+        await house.count(1)
+        await asyncio.sleep(0)
+    assert [message.text for message in house.served] == ["one"]
+
+
 class TestCircles:
     async def test_what_comes_back_to_one_who_had_it_is_refused(self):
         house = House()
@@ -361,6 +401,12 @@ class TestCircles:
         async with house.bus.serve("ann", house.handle):
             await house.bus.send(a_request(receiver="ann", hops=2))
             assert (await refused(house.bus.send(a_request(receiver="ann", hops=3)))).code is Code.DELEGATION_LOOP
+
+    async def test_a_broadcast_goes_no_further_either(self):
+        house = House(max_hops=2)
+        async with house.bus.serve("ann", house.handle):
+            error = await refused(house.bus.broadcast(a_request(receiver="all", hops=3)))
+        assert error.code is Code.DELEGATION_LOOP
 
     async def test_a_capability_finds_the_one_who_had_no_part_in_it(self):
         house = House()

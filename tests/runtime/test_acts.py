@@ -121,6 +121,29 @@ class TestCancel:
         await until(lambda: running.messages.find(request.id).state is not MessageState.ACCEPTED)
         assert running.messages.find(request.id).state is MessageState.FAILED
 
+    async def test_two_of_them_are_as_one(self, running):
+        held = running.model.answer = Held()
+        request = a_request("long")
+        await running.bus.send(request)
+        await held.begun.wait()
+        cancels = [a_request("", performative=Performative.CANCEL, in_reply_to=request.id) for _ in range(2)]
+        await asyncio.gather(*(running.bus.send(cancel) for cancel in cancels))
+        await until(lambda: running.messages.find(request.id).state is MessageState.FAILED)
+        await until(lambda: running.supervisor.get("helper").depth == 0)
+
+    async def test_one_that_names_a_request_leaves_the_subscription(self, running):
+        subscribe = a_request("", performative=Performative.SUBSCRIBE, sender="ann", conversation_id="talk")
+        await running.bus.ask(subscribe)
+        held = running.model.answer = Held()
+        request = a_request("long", sender="ann", conversation_id="work")
+        await running.bus.send(request)
+        await held.begun.wait()
+        cancel = a_request(
+            "", performative=Performative.CANCEL, sender="ann", conversation_id="talk", in_reply_to=request.id
+        )
+        assert (await running.bus.ask(cancel)).content["cancelled"] == 1
+        assert running.bus.recall("helper", "subscriptions")
+
     async def test_it_ends_what_has_not_begun(self, running):
         held = running.model.answer = Held()
         first, second = a_request("first"), a_request("second")
