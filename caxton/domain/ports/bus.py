@@ -173,7 +173,7 @@ class Bus(Protocol):
     async def broadcast(self, message: Message) -> list[Message]:
         """Accept a message for a group or for everybody: what each receiver is delivered, stored in one go.
 
-        Those that take no message now (stopped ones, and full ones for which it may not wait in the store) are left out,
+        Those that take no message now (stopped ones, and full ones that it may not wait for in the store) are left out,
         and so is the sender. CaxtonError `conversation_not_found` where there is no such group.
         """
         ...
