@@ -79,7 +79,7 @@ class _Reader:
         asks, answers = _parties(earlier, act)
         sender = self._name("sender", asks or ANONYMOUS)
         receiver = self._name("receiver", answers)
-        if receiver is None and "receiver" not in self._given:
+        if receiver is None and self._given.get("receiver") is None:
             self._note("receiver", "is missing.", "Name an agent, capability:NAME, group:CONVERSATION or all.")
         self._check_party("sender", sender, asks)
         self._check_party("receiver", receiver, answers)
