@@ -1,7 +1,6 @@
 """The bus of one process: a durable store behind, mailboxes in front."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -30,8 +29,6 @@ from caxton.domain.ports.bus import BusObserver, Groups, Handler, Mailbox, Work
 from caxton.domain.ports.clock import Clock
 from caxton.domain.ports.delivery import DeliveryStore
 from caxton.domain.turn import TurnEnded, TurnEvent, TurnPostponed
-
-log = logging.getLogger(__name__)
 
 DEFAULTS = BusSettings()
 
@@ -225,7 +222,7 @@ class LocalBus:
                     mailbox.admit(message)
                 except CaxtonError as refusal:
                     await self._router.make_room(mailbox, message, refusal)
-                change = Send(message)
+                change = Send(msgspec.structs.replace(message, durability=Durability.STORED))
             changes.append(change)
         # Shielded: who stops waiting does not undo it, so what was sent has to be delivered all the same.
         await asyncio.shield(asyncio.ensure_future(self._committed(changes)))
@@ -246,7 +243,8 @@ class LocalBus:
         below = self._store.last()
         await self._store.commit(changes)
         for change in changes:
-            if isinstance(change, Send):
+            # One whose key was used before was not stored.
+            if isinstance(change, Send) and self._store.find(change.message.id):
                 self._delivering.stored(change.message, below)
             elif isinstance(change, Settle) and change.reply:
                 self._replies.end(change.message_id, change.reply)

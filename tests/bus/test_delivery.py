@@ -468,6 +468,24 @@ class TestTransaction:
             assert "no agent 'nobody'" in (await refused(sends())).message
         assert house.store.last() == 0
 
+    async def test_what_repeats_a_message_by_its_key_is_not_delivered(self):
+        house = House()
+        async with house.bus.serve("ann", house.handle):
+            for text in ("first", "again"):
+                async with house.bus.transaction() as transaction:
+                    transaction.send(a_request(text, receiver="ann", idempotency_key="k"))
+            await house.count(1)
+            await asyncio.sleep(0)
+        assert [message.text for message in house.served] == ["first"]
+
+    async def test_one_that_was_to_be_in_memory_is_stored_like_the_rest_and_ends(self):
+        house = House()
+        message = a_request("x", receiver="ann", durability=Durability.MEMORY)
+        async with house.bus.serve("ann", house.handle):
+            async with house.bus.transaction() as transaction:
+                transaction.send(message)
+            assert await house.ended(message) is MessageState.SETTLED
+
     async def test_a_reply_that_it_holds_reaches_whoever_waits(self):
         house = House()
         request = a_request(awaited=True)
